@@ -1,0 +1,7 @@
+// Arithmetic kernels with run-time CPU dispatch. No allocation, no I/O, no state but the dispatch.
+#ifndef ROOST_CKERNELS_H
+#define ROOST_CKERNELS_H
+
+#include "crc32c.h"
+
+#endif

@@ -1,0 +1,41 @@
+// Aligned, reference-counted memory for I/O. A ring operation keeps its buffer alive through the
+// reference it holds, so no pointer to it can outlive it.
+
+import Glibc
+
+/// A fixed-size, zero-filled, aligned block of memory, the unit in which files and sockets move bytes.
+///
+/// Safety of `@unchecked Sendable`: the address and size never change. The bytes themselves follow
+/// the ownership rule of all I/O here: between the start of an operation and its completion they
+/// belong to the operation; otherwise to the one task that holds the buffer, or to many readers
+/// once nobody writes any more.
+public final class IOBuffer: @unchecked Sendable {
+  public let base: UnsafeMutableRawPointer
+  public let count: Int
+
+  /// - Parameter alignment: a power of two; 4096 suits O_DIRECT.
+  public init(count: Int, alignment: Int = 64) {
+    precondition(count >= 0 && alignment > 0 && alignment & (alignment - 1) == 0)
+    self.count = count
+    base = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: alignment)
+    memset(base, 0, count)
+  }
+
+  public convenience init(_ bytes: [UInt8], alignment: Int = 64) {
+    self.init(count: bytes.count, alignment: alignment)
+    bytes.withUnsafeBytes { self.mutableBytes.copyMemory(from: $0) }
+  }
+
+  deinit { base.deallocate() }
+
+  public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+  public var mutableBytes: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: base, count: count)
+  }
+
+  /// A checked sub-range of the bytes.
+  public func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    return UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+  }
+}

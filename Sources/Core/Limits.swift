@@ -1,0 +1,26 @@
+// Every limit of Roost in one place; `spec/limits.md` is the same table in words.
+
+/// Static limits. Whatever exceeds one is refused at the edge with `.limitExceeded`.
+public enum Limits {
+  public static let dimensionMax = 4096
+  public static let keyBytesMax = 64
+  public static let nameBytesMax = 64
+  public static let payloadBytesMax = 64 * 1024
+  public static let payloadFieldsMax = 256
+  public static let payloadDepthMax = 8
+  public static let fieldNameBytesMax = 128
+  public static let batchRecordsMax = 10_000
+  public static let batchQueriesMax = 1_000
+  public static let kMax = 10_000
+  public static let effortMax = 20_000
+  public static let frameBodyBytesMax = 64 * 1024 * 1024
+  public static let filterDepthMax = 32
+  public static let filterNodesMax = 4_096
+  public static let filterTextBytesMax = 64 * 1024
+  public static let moduleBytesMax = 32 * 1024 * 1024
+  public static let textBytesMax = 32 * 1024
+  public static let collectionsMax = 1_024
+  public static let connectionsMax = 4_096
+  public static let requestsInFlightPerConnectionMax = 1_024
+  public static let segmentsMax = 1_024
+}

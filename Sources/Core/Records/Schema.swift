@@ -1,0 +1,135 @@
+// What a collection holds: the shape of its vectors and how text becomes one.
+
+/// The embedder of a collection: a published module and the payload field that it reads.
+public struct EmbedderReference: Sendable, Equatable {
+  public var module: String
+  public var sourceField: String
+
+  public init(module: String, sourceField: String) {
+    self.module = module
+    self.sourceField = sourceField
+  }
+}
+
+/// The definition of a collection; fixed when it is created.
+public struct CollectionSchema: Sendable, Equatable {
+  public var dimension: Int
+  public var element: VectorElement
+  public var metric: Metric
+  /// Neighbours per graph node, a multiple of 32.
+  public var degree: Int
+  /// Candidates kept while a node is linked into the graph.
+  public var buildEffort: Int
+  public var embedder: EmbedderReference?
+
+  public init(
+    dimension: Int, element: VectorElement = .f32, metric: Metric = .l2, degree: Int = 32,
+    buildEffort: Int = 100, embedder: EmbedderReference? = nil
+  ) {
+    self.dimension = dimension
+    self.element = element
+    self.metric = metric
+    self.degree = degree
+    self.buildEffort = buildEffort
+    self.embedder = embedder
+  }
+
+  public func validate() throws(RoostError) {
+    func refuse(_ message: String, _ place: String) -> RoostError {
+      RoostError(.invalidArgument, message, at: place)
+    }
+    guard (1...Limits.dimensionMax).contains(dimension) else {
+      throw refuse("dimension \(dimension) is outside 1...\(Limits.dimensionMax)", "schema.dimension")
+    }
+    guard [32, 64].contains(degree) else { throw refuse("degree \(degree) is not 32 or 64", "schema.degree") }
+    guard (16...1000).contains(buildEffort) else {
+      throw refuse("build effort \(buildEffort) is outside 16...1000", "schema.buildEffort")
+    }
+    if let embedder {
+      try validateName(embedder.module, what: "module")
+      guard !embedder.sourceField.isEmpty, embedder.sourceField.utf8.count <= Limits.fieldNameBytesMax else {
+        throw refuse("the embedder's source field must have 1 to \(Limits.fieldNameBytesMax) bytes", "schema.embedder")
+      }
+    }
+  }
+
+  public func encode(into writer: inout ByteWriter) {
+    writer.u32(UInt32(dimension))
+    writer.u8(element.rawValue)
+    writer.u8(metric.rawValue)
+    writer.u16(UInt16(degree))
+    writer.u16(UInt16(buildEffort))
+    writer.u8(embedder == nil ? 0 : 1)
+    if let embedder {
+      writer.string(embedder.module)
+      writer.string(embedder.sourceField)
+    }
+  }
+
+  public init(from reader: inout ByteReader) throws(RoostError) {
+    dimension = Int(try reader.u32())
+    let start = reader.offset
+    guard let element = VectorElement(rawValue: try reader.u8()), let metric = Metric(rawValue: try reader.u8())
+    else { throw RoostError(.corrupted, "unknown vector element or metric", at: "byte \(start)") }
+    self.element = element
+    self.metric = metric
+    degree = Int(try reader.u16())
+    buildEffort = Int(try reader.u16())
+    switch try reader.u8() {
+    case 0: embedder = nil
+    case 1:
+      embedder = EmbedderReference(
+        module: try reader.string("module name", atMost: Limits.nameBytesMax),
+        sourceField: try reader.string("field name", atMost: Limits.fieldNameBytesMax))
+    case let flag: throw RoostError(.corrupted, "embedder flag is \(flag)", at: "byte \(reader.offset)")
+    }
+    try validate()
+  }
+
+  /// Refuses a vector that does not fit: element type, dimension, NaN or infinity, and for cosine the
+  /// zero vector, which has no direction.
+  public func validate(_ vector: Vector) throws(RoostError) {
+    guard vector.element == element else {
+      throw RoostError(
+        .invalidArgument, "vector of \(vector.element.name), the collection holds \(element.name)", at: "vector")
+    }
+    guard vector.dimension == dimension else {
+      throw RoostError(
+        .invalidArgument, "vector of dimension \(vector.dimension), the collection has \(dimension)", at: "vector")
+    }
+    var isZero = true
+    if element == .f32 {
+      let bad: Int? = vector.bytes.withUnsafeBytes { raw in
+        for index in 0..<dimension {
+          let value = raw.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
+          if !value.isFinite { return index }
+          if value != 0 { isZero = false }
+        }
+        return nil
+      }
+      if let bad { throw RoostError(.invalidArgument, "element \(bad) is not a finite number", at: "vector") }
+    } else {
+      isZero = vector.bytes.allSatisfy { $0 == 0 }
+    }
+    if metric == .cosine && isZero {
+      throw RoostError(.invalidArgument, "the zero vector has no direction for metric cosine", at: "vector")
+    }
+  }
+}
+
+/// Names of collections and modules: 1 to 64 characters of a-z, A-Z, 0-9, '-', '_' and '.', not starting with '.'.
+public func validateName(_ name: String, what: String) throws(RoostError) {
+  let allowed = name.utf8.allSatisfy { byte in
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+      true
+    default: false
+    }
+  }
+  guard allowed, !name.isEmpty, name.utf8.count <= Limits.nameBytesMax, !name.hasPrefix(".") else {
+    throw RoostError(
+      .invalidArgument, "'\(name.prefix(80))' is not a valid \(what) name", at: what,
+      remedy: "use 1 to \(Limits.nameBytesMax) of a-z A-Z 0-9 - _ . and do not start with a dot")
+  }
+}
