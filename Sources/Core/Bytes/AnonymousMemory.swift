@@ -1,0 +1,56 @@
+// Zero-filled memory straight from the kernel: large capacities cost nothing until they are touched.
+
+import Glibc
+import Synchronization
+
+/// A fixed-size anonymous mapping (MAP_NORESERVE): pages are committed at first touch.
+///
+/// Safety of `@unchecked Sendable`: address and size are constant; how the bytes are shared is the
+/// owner's to settle (atomics, or a single writer that publishes).
+public final class AnonymousMemory: @unchecked Sendable {
+  public let base: UnsafeMutableRawPointer
+  public let count: Int
+
+  /// Throws `.limitExceeded` when the kernel refuses the address space.
+  public init(count: Int) throws(RoostError) {
+    precondition(count >= 0)
+    let bytes = max(count, 1)
+    let address = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard let address, address != MAP_FAILED else {
+      throw RoostError(.limitExceeded, "the system refused \(bytes) bytes of memory", at: "memory")
+    }
+    base = address
+    self.count = count
+  }
+
+  deinit { munmap(base, max(count, 1)) }
+}
+
+/// A fixed-size array of atomic words, all zero at first; committed as it is touched.
+public final class AtomicWords: Sendable {
+  private let memory: AnonymousMemory
+  public let count: Int
+
+  public init(count: Int) throws(RoostError) {
+    memory = try AnonymousMemory(count: count * MemoryLayout<UInt64>.stride)
+    self.count = count
+  }
+
+  /// All-zero bytes are a valid `Atomic<UInt64>` of value 0, so the fresh mapping needs no initialising.
+  @inline(__always)
+  private func word(_ index: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    precondition(index >= 0 && index < count)
+    return memory.base.assumingMemoryBound(to: Atomic<UInt64>.self) + index
+  }
+
+  @inline(__always)
+  public func load(_ index: Int) -> UInt64 { word(index).pointee.load(ordering: .relaxed) }
+
+  @inline(__always)
+  public func store(_ value: UInt64, at index: Int) { word(index).pointee.store(value, ordering: .relaxed) }
+
+  @inline(__always)
+  public func formOr(_ bits: UInt64, at index: Int) {
+    word(index).pointee.bitwiseOr(bits, ordering: .relaxed)
+  }
+}
