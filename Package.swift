@@ -1,6 +1,6 @@
 // swift-tools-version:6.2
 // Roost: a distributed vector store for the edge. The targets form a strict DAG:
-// C shims and kernels <- Core <- {Storage, Wire, Wasm} <- Node <- tools.
+// C shims and kernels <- Core <- {Storage, Gossip, Wire, Wasm} <- Node <- tools.
 import PackageDescription
 
 let swiftFlags: [SwiftSetting] = [.swiftLanguageMode(.v6), .enableExperimentalFeature("Lifetimes")]
@@ -8,6 +8,9 @@ let swiftFlags: [SwiftSetting] = [.swiftLanguageMode(.v6), .enableExperimentalFe
 let package = Package(
   name: "roost",
   products: [
+    .library(name: "Storage", targets: ["Core", "Storage"]),
+    .library(name: "RoostClient", targets: ["Core", "Wire"]),
+    .executable(name: "roost", targets: ["roost"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -18,7 +21,42 @@ let package = Package(
     .target(name: "CKernels"),
     .systemLibrary(name: "CURing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(name: "CWasmtime", pkgConfig: "wasmtime"),
     .target(name: "Core", dependencies: ["CKernels", "CURing", "CLZ4"], swiftSettings: swiftFlags),
+    .target(name: "Storage", dependencies: ["Core", "CKernels", "CURing"], swiftSettings: swiftFlags),
+    .target(name: "Wire", dependencies: ["Core"], swiftSettings: swiftFlags),
+    .target(name: "Wasm", dependencies: ["Core", "CWasmtime"], swiftSettings: swiftFlags),
+    .target(
+      name: "Node",
+      dependencies: ["Core", "Storage", "Wire", "Wasm", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: swiftFlags),
+    .executableTarget(
+      name: "roost",
+      dependencies: [
+        "Core", "Storage", "Wire", "Wasm", "Node", "TOMLKit",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "tools/roost", swiftSettings: swiftFlags),
+    .executableTarget(
+      name: "bench",
+      dependencies: [
+        "Core", "CKernels", "Storage", "Wire", "Node",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "tools/bench", swiftSettings: swiftFlags),
+    .executableTarget(
+      name: "fuzz",
+      dependencies: [
+        "Core", "Storage", "Wire", "Wasm", "Node",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "tools/fuzz", swiftSettings: swiftFlags),
     .testTarget(name: "CoreTests", dependencies: ["Core", "CKernels"], swiftSettings: swiftFlags),
+    .testTarget(name: "StorageTests", dependencies: ["Core", "CKernels", "Storage"], swiftSettings: swiftFlags),
+    .testTarget(name: "WireTests", dependencies: ["Core", "Storage", "Wire"], swiftSettings: swiftFlags),
+    .testTarget(name: "WasmTests", dependencies: ["Core", "Wasm"], swiftSettings: swiftFlags),
+    .testTarget(
+      name: "NodeTests", dependencies: ["Core", "Storage", "Wire", "Wasm", "Node"], swiftSettings: swiftFlags),
   ]
 )

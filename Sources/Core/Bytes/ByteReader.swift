@@ -98,3 +98,13 @@ public struct ByteReader {
     }
   }
 }
+
+extension Array where Element == UInt8 {
+  /// Runs `body` with a reader over the whole array.
+  public func withReader<T>(_ body: (inout ByteReader) throws(RoostError) -> T) throws(RoostError) -> T {
+    try withUnsafeBufferPointer { (raw) throws(RoostError) in
+      var reader = ByteReader(UnsafeRawBufferPointer(raw))
+      return try body(&reader)
+    }
+  }
+}

@@ -25,7 +25,9 @@ public enum LZ4 {
 
   /// Decompresses one LZ4 block that must yield exactly `rawCount` bytes. The caller bounds `rawCount`.
   public static func decompress(_ bytes: [UInt8], rawCount: Int) throws(RoostError) -> [UInt8] {
-    try bytes.withUnsafeBytes { (raw) throws(RoostError) in try decompress(raw, rawCount: rawCount) }
+    try bytes.withUnsafeBufferPointer { (raw) throws(RoostError) in
+      try decompress(UnsafeRawBufferPointer(raw), rawCount: rawCount)
+    }
   }
 
   public static func decompress(_ bytes: UnsafeRawBufferPointer, rawCount: Int) throws(RoostError) -> [UInt8] {

@@ -1,0 +1,3 @@
+#ifndef ROOST_CWASMTIME_SHIM_H
+#define ROOST_CWASMTIME_SHIM_H
+#endif
