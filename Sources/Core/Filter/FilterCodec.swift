@@ -48,7 +48,8 @@ extension Filter {
   private init(from reader: inout ByteReader, depth: Int, budget: inout Int) throws(RoostError) {
     let start = reader.offset
     guard depth <= Limits.filterDepthMax else {
-      throw RoostError(.limitExceeded, "filter nests deeper than \(Limits.filterDepthMax)", at: "byte \(start)")
+      throw RoostError(
+        .limitExceeded, "filter nests deeper than \(Limits.filterDepthMax)", at: "byte \(start)")
     }
     try Filter.spend(1, of: &budget)
     switch try reader.u8() {

@@ -1,0 +1,149 @@
+import Core
+import Testing
+
+@Suite struct CompiledFilterTests {
+  private func matches(_ text: String, _ fields: [String: Value]) throws -> Bool {
+    let filter = try Filter(text: text)
+    let payload = Payload(fields)
+    let compiled = try CompiledFilter(filter)
+    let verdict = try payload.encoded.withUnsafeBytes { try compiled.matches($0) }
+    #expect(try verdict == ReferenceFilter.matches(filter, payload), "\(text)")
+    return verdict
+  }
+
+  @Test func agreesWithTheReference() throws {
+    let seed = UInt64.random(in: 0..<1_000_000)
+    var generator = FilterGenerator(seed: seed)
+    var passed = 0
+    for round in 0..<10_000 {
+      let filter = try generator.filter()
+      let payload = generator.payload()
+      let compiled = try CompiledFilter(filter)
+      let verdict = try payload.encoded.withUnsafeBytes { try compiled.matches($0) }
+      let expected = try ReferenceFilter.matches(filter, payload)
+      try #require(verdict == expected, "seed \(seed) round \(round): \(filter.text) over \(payload)")
+      passed += verdict ? 1 : 0
+    }
+    #expect((1000...9000).contains(passed), "seed \(seed): the inputs do not meet")
+  }
+
+  @Test func neverCrashesOnDamagedBytes() throws {
+    let seed = UInt64.random(in: 0..<1_000_000)
+    var generator = FilterGenerator(seed: seed)
+    for round in 0..<5_000 {
+      let compiled = try CompiledFilter(try generator.filter())
+      let bytes = generator.damage(generator.payload().encoded)
+      do {
+        _ = try bytes.withUnsafeBytes { try compiled.matches($0) }
+      } catch let error as RoostError {
+        #expect([.corrupted, .limitExceeded].contains(error.kind), "seed \(seed) round \(round)")
+      }
+    }
+  }
+
+  @Test func numbersCompareExactlyAcrossTypes() throws {
+    let big = Int64(1) << 53
+    #expect(try !matches("x = 9007199254740992.0", ["x": .int(big + 1)]))
+    #expect(try matches("x = 9007199254740992.0", ["x": .int(big)]))
+    #expect(try matches("x < 9007199254740993", ["x": .double(0x1p53)]))
+    #expect(try matches("x > 9007199254740993", ["x": .double(0x1p53 + 2)]))
+    #expect(try !matches("x >= 9223372036854775807", ["x": .double(0x1p63.nextDown)]))
+    #expect(try matches("x > 9223372036854775807", ["x": .double(0x1p63)]))
+    #expect(try matches("x = -9223372036854775808", ["x": .double(-0x1p63)]))
+    #expect(try matches("x = 0", ["x": .double(-0.0)]))
+    #expect(try matches("x in 1.5..2.5", ["x": .int(2)]))
+    #expect(try !matches("1.5 < x < 2", ["x": .int(2)]))
+    #expect(try !matches("x > 9223372036854775807", ["x": .int(.max)]))
+    #expect(try !matches("x > infinity", ["x": .double(.infinity)]))
+    #expect(try matches("x >= infinity", ["x": .double(.infinity)]))
+    #expect(try !matches("x < -infinity", ["x": .double(-.infinity)]))
+    #expect(try matches("x < infinity", ["x": .int(.max)]))
+    #expect(try !matches("x in 5..1", ["x": .int(3)]))
+  }
+
+  @Test func typesAreApart() throws {
+    #expect(try !matches("x = 0", ["x": .datetime(0)]))
+    #expect(try matches("x = datetime\"1970-01-01\"", ["x": .datetime(0)]))
+    #expect(try !matches("x < datetime\"2020-01-01\"", ["x": .int(0)]))
+    #expect(try !matches("x = \"1\"", ["x": .int(1)]))
+    #expect(try !matches("x = true", ["x": .int(1)]))
+    #expect(try !matches("x = bytes\"61\"", ["x": .string("a")]))
+    #expect(try !matches("x = \"\u{e9}\"", ["x": .string("e\u{301}")]))
+    #expect(try matches("x > \"Z\"", ["x": .string("a")]))
+  }
+
+  @Test func missingAndNullDiffer() throws {
+    #expect(try matches("x != 1", [:]))
+    #expect(try matches("not x > 1", [:]))
+    #expect(try !matches("x = null", [:]))
+    #expect(try matches("x = null", ["x": .null]))
+    #expect(try matches("exists(x)", ["x": .null]))
+    #expect(try !matches("exists(x)", ["y": .null]))
+    #expect(try !matches("x < 1", ["x": .null]))
+  }
+
+  @Test func arraysMatchByAnyElement() throws {
+    let tags = Value.array([.string("red"), .array([.string("blue"), .int(7)])])
+    #expect(try matches("tags = \"blue\"", ["tags": tags]))
+    #expect(try matches("tags in 5..9", ["tags": tags]))
+    #expect(try !matches("tags != \"red\"", ["tags": tags]))
+    // One range asks for one element within; two comparisons may be met by two elements.
+    let sizes = Value.array([.int(1), .int(9)])
+    #expect(try !matches("4 < sizes < 6", ["sizes": sizes]))
+    #expect(try matches("sizes > 4 and sizes < 6", ["sizes": sizes]))
+    #expect(try matches("exists(tags)", ["tags": .array([])]))
+    #expect(try matches("tags != \"red\"", ["tags": .array([])]))
+  }
+
+  @Test func pathsLeadIntoMapsAndArraysOfMaps() throws {
+    let author = Value.map(["name": .string("Ada"), "born": .int(1815)])
+    #expect(try matches("author.name = \"Ada\" and author.born < 1900", ["author": author]))
+    #expect(try matches("author.name = \"Ada\"", ["author": .array([.int(3), author])]))
+    #expect(try !matches("exists(author.died)", ["author": author]))
+    #expect(try matches("exists(author)", ["author": author]))
+    #expect(try !matches("author = \"Ada\"", ["author": author]))
+    #expect(try matches("`a.b` = 1", ["a.b": .int(1)]))
+    #expect(try !matches("a.b = 1", ["a.b": .int(1)]))
+    #expect(try matches("not a.b.c.d = 1", ["a": .map(["b": .int(1)])]))
+  }
+
+  @Test func constantsAndManyTests() throws {
+    #expect(try matches("true", [:]))
+    #expect(try !matches("false", [:]))
+    #expect(try !matches("x in ()", ["x": .int(1)]))
+    let many = (0..<700).map { "f\($0 % 200) = \($0)" }.joined(separator: " or ")
+    #expect(try matches(many, ["f199": .int(599)]))
+    #expect(try !matches(many, ["f199": .int(600)]))
+  }
+
+  @Test func evaluatesBatches() throws {
+    let compiled = try CompiledFilter(try Filter(text: "x in 2..3"))
+    let encoded = (0..<5).map { Payload(["x": .int(Int64($0))]).encoded }
+    let buffers = encoded.map { bytes in
+      let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
+      copy.copyBytes(from: bytes)
+      return UnsafeRawBufferPointer(copy)
+    }
+    defer { buffers.forEach { $0.deallocate() } }
+    var verdicts = [Bool](repeating: true, count: 5)
+    try buffers.withUnsafeBufferPointer { payloads in
+      try verdicts.withUnsafeMutableBufferPointer { try compiled.evaluate(payloads: payloads, verdicts: $0) }
+    }
+    #expect(verdicts == [false, false, true, true, false])
+  }
+
+  @Test func deepMalformedArraysAreRefused() throws {
+    // Each level claims all that follows; a reader without a depth limit would recurse 10,000 deep.
+    var bytes: [UInt8] = [1, 1, UInt8(ascii: "x")]
+    let levels = 10_000
+    for level in 0..<levels {
+      var writer = ByteWriter()
+      writer.u8(ValueTag.array)
+      writer.u32(UInt32((levels - level - 1) * 6 + 1))
+      writer.u8(1)
+      bytes += writer.bytes
+    }
+    let compiled = try CompiledFilter(try Filter(text: "x = 1"))
+    #expect(throws: RoostError.self) { try bytes.withUnsafeBytes { try compiled.matches($0) } }
+  }
+}
