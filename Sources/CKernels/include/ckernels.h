@@ -3,5 +3,6 @@
 #define ROOST_CKERNELS_H
 
 #include "crc32c.h"
+#include "distance.h"
 
 #endif
