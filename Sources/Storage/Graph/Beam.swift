@@ -1,0 +1,106 @@
+// The best candidates of a search so far, and the frontier of a filtered one.
+
+/// A bounded list of keys, ascending. The memory belongs to the `GraphScratch` it came from.
+struct Beam {
+  let keys: UnsafeMutablePointer<CandidateKey>
+  let capacity: Int
+  private(set) var count = 0
+  /// No key before this one is unexpanded.
+  private var cursor = 0
+
+  init(keys: UnsafeMutablePointer<CandidateKey>, capacity: Int) {
+    precondition(capacity > 0)
+    self.keys = keys
+    self.capacity = capacity
+  }
+
+  var isFull: Bool { count == capacity }
+
+  /// Whether `insert` would take the key.
+  @inline(__always)
+  func admits(_ key: CandidateKey) -> Bool { count < capacity || key < keys[capacity - 1] }
+
+  /// Inserts a key that the beam admits, in O(capacity); returns the key that had to leave.
+  @inline(__always)
+  @discardableResult
+  mutating func insert(_ key: CandidateKey) -> CandidateKey? {
+    assert(admits(key))
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low &+ high) >> 1
+      if keys[middle] < key { low = middle &+ 1 } else { high = middle }
+    }
+    var leaving: CandidateKey?
+    if count == capacity { leaving = keys[capacity &- 1] } else { count &+= 1 }
+    (keys + low + 1).update(from: keys + low, count: count &- low &- 1)
+    keys[low] = key
+    if low < cursor { cursor = low }
+    return leaving
+  }
+
+  /// The nearest row not yet expanded, which counts as expanded from now on.
+  @inline(__always)
+  mutating func popNearest() -> CandidateKey? {
+    while cursor < count {
+      let key = keys[cursor]
+      if !key.isExpanded {
+        keys[cursor] = CandidateKey(bits: key.bits | 1)
+        cursor &+= 1
+        return key
+      }
+      cursor &+= 1
+    }
+    return nil
+  }
+
+  /// The row that `popNearest` would return now.
+  @inline(__always)
+  func peekNearest() -> UInt32? {
+    var index = cursor
+    while index < count {
+      if !keys[index].isExpanded { return keys[index].row }
+      index &+= 1
+    }
+    return nil
+  }
+}
+
+/// A binary min-heap of keys; it grows as needed.
+struct Frontier: ~Copyable {
+  private var keys = ScratchArray<CandidateKey>()
+  private(set) var count = 0
+
+  mutating func removeAll() { count = 0 }
+
+  mutating func push(_ key: CandidateKey) {
+    keys.reserve(count + 1, keeping: count)
+    var index = count
+    count += 1
+    while index > 0 {
+      let parent = (index - 1) / 2
+      if keys[parent] < key { break }
+      keys[index] = keys[parent]
+      index = parent
+    }
+    keys[index] = key
+  }
+
+  mutating func pop() -> CandidateKey? {
+    guard count > 0 else { return nil }
+    let top = keys[0]
+    count -= 1
+    let last = keys[count]
+    var index = 0
+    while true {
+      var child = 2 * index + 1
+      if child >= count { break }
+      if child + 1 < count && keys[child + 1] < keys[child] { child += 1 }
+      if last < keys[child] { break }
+      keys[index] = keys[child]
+      index = child
+    }
+    if count > 0 { keys[index] = last }
+    return top
+  }
+}

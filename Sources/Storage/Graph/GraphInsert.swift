@@ -1,0 +1,176 @@
+// Linking a row into a growing graph.
+
+import Core
+
+extension GrowingGraph {
+  /// Candidates compared byte by byte with a new row; a twin is among the nearest.
+  private static let twinSearchMax = 16
+
+  /// Links a row whose vector is in the arena. A row that is linked already is linked anew and keeps
+  /// the edges that lead to it. Callable from several threads, each with its own scratch.
+  func insert(row: UInt32, scratch: GraphScratch) {
+    precondition(Int(row) < capacity)
+    let isNew = !lists.contains(row)
+    links.prepare(row)
+    defer { if isNew { addToCount(1) } }
+    guard let entry = claimEntry(row), entry != row else {
+      if isNew { assign(row, scratch.chosen.base, 0) }
+      return
+    }
+    gatherCandidates(for: row, from: entry, scratch: scratch)
+    if let twin = duplicate(of: row, among: scratch) {
+      link(row, asDuplicateOf: twin, scratch: scratch)
+      return
+    }
+    scratch.chosen.reserve(degree)
+    let chosen = scratch.chosen.base
+    let picked = prune.choose(
+      for: row, from: scratch.candidates.base, scratch.candidateCount, limit: degree, into: chosen,
+      scratch: scratch)
+    assign(row, chosen, picked)
+    for index in 0..<picked { addEdge(from: chosen[index], to: row, scratch: scratch) }
+  }
+
+  private func assign(_ row: UInt32, _ list: UnsafePointer<UInt32>, _ count: Int) {
+    lists.withLock(row) { $0.assign(list, count) }
+  }
+
+  /// Searches for the row's own vector; all rows of the beam and all that were expanded on the way become
+  /// `scratch.candidates`, ascending.
+  func gatherCandidates(for row: UInt32, from entry: UInt32, scratch: GraphScratch) {
+    scratch.visited.reset(rowCount: capacity)
+    scratch.reserveBatch(max(neighboursMax, 64))
+    scratch.keys.reserve(buildEffort)
+    scratch.candidateCount = 0
+    var beam = Beam(keys: scratch.keys.base, capacity: buildEffort)
+    _ = scratch.visited.insert(row)
+    if scratch.visited.insert(entry) {
+      scratch.rows[0] = entry
+      scratch.pointers[0] = vector(entry)
+      links.batch(from: row, to: scratch.rows.base, scratch.pointers.base, 1, into: scratch.distances.base)
+      beam.insert(CandidateKey(distance: scratch.distances[0], row: entry))
+    }
+    var passed = 0
+    while let next = beam.popNearest() {
+      let fresh = gatherUnvisited(scratch, lists.read(next.row, into: scratch.rows.base)) { vector($0) }
+      if let upcoming = beam.peekNearest() { lists.prefetch(upcoming) }
+      links.batch(from: row, to: scratch.rows.base, scratch.pointers.base, fresh, into: scratch.distances.base)
+      let rows = scratch.rows.base
+      let distances = scratch.distances.base
+      for index in 0..<fresh {
+        let key = CandidateKey(distance: distances[index], row: rows[index])
+        guard beam.admits(key) else { continue }
+        if let leaving = beam.insert(key), leaving.isExpanded {
+          scratch.candidates.reserve(passed + 1, keeping: passed)
+          scratch.candidates[passed] = leaving
+          passed += 1
+        }
+      }
+    }
+    // The beam is sorted and nearer than all that left it.
+    let total = beam.count + passed
+    scratch.candidates.reserve(total, keeping: passed)
+    let candidates = scratch.candidates.base
+    sortKeys(candidates, passed)
+    (candidates + beam.count).update(from: candidates, count: passed)
+    candidates.update(from: beam.keys, count: beam.count)
+    scratch.candidateCount = total
+  }
+
+  /// Adds an edge; a full list is pruned.
+  private func addEdge(from row: UInt32, to target: UInt32, scratch: GraphScratch) {
+    lists.withLock(row) { list in
+      if list.contains(target) { return }
+      if list.count < list.slots {
+        list.append(target)
+        return
+      }
+      pruneList(list, of: row, adding: target, scratch: scratch)
+    }
+  }
+
+  /// Prunes a locked list, together with one more row, to `degree` neighbours.
+  func pruneList(
+    _ list: borrowing NeighbourLists.LockedList, of row: UInt32, adding extra: UInt32?, scratch: GraphScratch
+  ) {
+    scratch.rows.reserve(list.slots + 1)
+    scratch.backChosen.reserve(list.slots + 1)
+    let rows = scratch.rows.base
+    var count = list.read(into: rows)
+    if let extra {
+      rows[count] = extra
+      count += 1
+    }
+    let keys = scoreForPruning(row, rows, count, scratch: scratch)
+    let picked = prune.choose(
+      for: row, from: keys, count, limit: degree, into: scratch.backChosen.base, scratch: scratch)
+    list.assign(scratch.backChosen.base, picked)
+  }
+
+  /// The rows as keys by their distance to `row`, ascending.
+  func scoreForPruning(
+    _ row: UInt32, _ rows: UnsafePointer<UInt32>, _ count: Int, scratch: GraphScratch
+  ) -> UnsafeMutablePointer<CandidateKey> {
+    scratch.pointers.reserve(count)
+    scratch.distances.reserve(count)
+    scratch.backKeys.reserve(count)
+    let pointers = scratch.pointers.base
+    for index in 0..<count { pointers[index] = vector(rows[index]) }
+    links.batch(from: row, to: rows, pointers, count, into: scratch.distances.base)
+    let keys = scratch.backKeys.base
+    for index in 0..<count { keys[index] = CandidateKey(distance: scratch.distances[index], row: rows[index]) }
+    sortKeys(keys, count)
+    return keys
+  }
+
+  /// A candidate with the very bytes of the row, if the search met one.
+  private func duplicate(of row: UInt32, among scratch: GraphScratch) -> UInt32? {
+    for index in 0..<min(scratch.candidateCount, Self.twinSearchMax)
+    where links.isDuplicate(scratch.candidates[index], of: row) {
+      return scratch.candidates[index].row
+    }
+    return nil
+  }
+
+  /// Duplicates form a tree: each hangs from one with room, found by walking from twin to twin, and only
+  /// the first is linked to the rest of the graph. Thousands of them cost no more than as many others.
+  private func link(_ row: UInt32, asDuplicateOf twin: UInt32, scratch: GraphScratch) {
+    var parent = twin
+    var random = SplitMix64(seed: UInt64(row))
+    scratch.rows.reserve(neighboursMax + 1)
+    scratch.chosen.reserve(neighboursMax + 1)
+    let twins = scratch.chosen.base
+    while true {
+      let next: UInt32? = lists.withLock(parent) { list in
+        let count = list.read(into: scratch.rows.base)
+        var twinCount = 0
+        for index in 0..<count where links.isDuplicate(scratch.rows[index], row) {
+          if scratch.rows[index] == row { continue }
+          twins[twinCount] = scratch.rows[index]
+          twinCount += 1
+        }
+        if twinCount >= RobustPrune.duplicatesMax {
+          return twins[Int(random.next() % UInt64(twinCount))]
+        }
+        if list.contains(row) { return nil }
+        if list.count == list.slots { pruneList(list, of: parent, adding: nil, scratch: scratch) }
+        if list.count < list.slots {
+          list.append(row)
+        } else {
+          list.replace(at: list.count - 1, with: row)
+        }
+        return nil
+      }
+      guard let next else { break }
+      parent = next
+    }
+    var only = parent
+    assign(row, &only, 1)
+  }
+}
+
+/// Sorts keys, ascending.
+func sortKeys(_ keys: UnsafeMutablePointer<CandidateKey>, _ count: Int) {
+  var buffer = UnsafeMutableBufferPointer(start: keys, count: count)
+  buffer.sort()
+}
