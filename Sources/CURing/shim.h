@@ -1,13 +1,28 @@
-// liburing with the few inline functions and constants that do not import into Swift.
+// liburing with the few inline functions that do not import into Swift, and the GNU extensions of the C
+// library that Swift's own Glibc module leaves out.
 #ifndef ROOST_CURING_SHIM_H
 #define ROOST_CURING_SHIM_H
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <liburing.h>
+// _GNU_SOURCE renames the field of fd_set, and two modules must agree on a type: take this one as Glibc has it.
+#include <features.h>
+#pragma push_macro("__USE_XOPEN")
+#undef __USE_XOPEN
+#include <sys/select.h>
+#pragma pop_macro("__USE_XOPEN")
 #include <fcntl.h>
+#include <liburing.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/resource.h>
 
 static inline struct io_uring_sqe *roost_get_sqe(struct io_uring *ring) { return io_uring_get_sqe(ring); }
+
+// setpriority(2) takes an enumeration or an integer as its first parameter, by dialect; of the calling thread.
+static inline int roost_set_thread_niceness(int niceness) { return setpriority(PRIO_PROCESS, 0, niceness); }
 
 #endif

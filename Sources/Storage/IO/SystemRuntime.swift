@@ -1,0 +1,95 @@
+// What runs Roost on a real machine: one ring per core, the file system and network on them, worker threads.
+
+import CURing
+import Core
+import Glibc
+
+/// Owns the threads behind a `Runtime`.
+public final class SystemRuntime: Sendable {
+  /// The seams, for everything that takes a `Runtime`.
+  public let runtime: Runtime
+  public let rings: [Ring]
+  private let workers: ThreadWorkers
+  private let threads: ThreadPool
+
+  /// Starts `cores` rings; by default one for each core that this process may use.
+  /// Throws `.unavailable` when io_uring cannot be used.
+  public init(cores: Int = onlineCores()) throws(RoostError) {
+    precondition(cores > 0)
+    var rings: [Ring] = []
+    for _ in 0..<cores { rings.append(try Ring()) }
+    self.rings = rings
+    threads = ThreadPool(width: 4, name: "roost-blocking")
+    workers = ThreadWorkers()
+    runtime = Runtime(
+      clock: SystemClock(ring: rings[0]), random: SystemRandom(),
+      files: RingFileSystem(rings: rings, threads: threads),
+      transport: RingTransport(rings: rings, threads: threads), workers: workers, executors: rings)
+  }
+
+  /// Cancels what has no end (accept, receive, sleep), finishes everything else and joins all threads. File
+  /// operations begun later fail with `.cancelled`.
+  public func shutdown() async {
+    for ring in rings { await ring.shutdown() }
+    workers.shutdown()
+    threads.shutdown()
+  }
+
+  /// Runs `body` on the first ring and blocks the calling thread, which must not be a ring's or a task's,
+  /// until it has ended; for the `main` of executables.
+  public func run<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) throws -> T {
+    let outcome = Outcome<T>()
+    Task(executorPreference: rings[0]) {
+      do { outcome.set(.success(try await body())) } catch { outcome.set(.failure(error)) }
+    }
+    return try outcome.wait().get()
+  }
+
+  /// One for the whole process, started when first used and never ended: for embedded use.
+  public static func shared() throws(RoostError) -> SystemRuntime { try sharedResult.get() }
+
+  private static let sharedResult: Result<SystemRuntime, RoostError> = {
+    do throws(RoostError) { return .success(try SystemRuntime()) } catch { return .failure(error) }
+  }()
+}
+
+extension Runtime {
+  /// The real machine, process-wide.
+  public static func system() throws(RoostError) -> Runtime { try SystemRuntime.shared().runtime }
+}
+
+/// The cores that this process may use (its affinity mask), at least 1.
+public func onlineCores() -> Int {
+  var mask = cpu_set_t()
+  guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &mask) == 0 else {
+    return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+  }
+  return max(1, withUnsafeBytes(of: &mask) { $0.reduce(0) { $0 + $1.nonzeroBitCount } })
+}
+
+/// A value that one thread sets and another waits for.
+///
+/// Safety of `@unchecked Sendable`: `value` is written once, before the semaphore is posted, and read after
+/// it was waited for.
+private final class Outcome<T: Sendable>: @unchecked Sendable {
+  private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+  private var value: Result<T, any Error>?
+
+  init() { sem_init(semaphore, 0, 0) }
+
+  deinit {
+    sem_destroy(semaphore)
+    semaphore.deallocate()
+  }
+
+  func set(_ result: Result<T, any Error>) {
+    value = result
+    sem_post(semaphore)
+  }
+
+  func wait() -> Result<T, any Error> {
+    while sem_wait(semaphore) != 0 {}
+    guard let value else { preconditionFailure("the semaphore was posted without a value") }
+    return value
+  }
+}
