@@ -18,11 +18,14 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static inline struct io_uring_sqe *roost_get_sqe(struct io_uring *ring) { return io_uring_get_sqe(ring); }
 
-// setpriority(2) takes an enumeration or an integer as its first parameter, by dialect; of the calling thread.
-static inline int roost_set_thread_niceness(int niceness) { return setpriority(PRIO_PROCESS, 0, niceness); }
+// setpriority(2) on the calling thread. <sys/resource.h> would bring a second, differing `enum __rusage_who`.
+static inline int roost_set_thread_niceness(int niceness) {
+  return (int)syscall(SYS_setpriority, 0 /* PRIO_PROCESS */, 0, niceness);
+}
 
 #endif

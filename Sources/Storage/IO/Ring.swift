@@ -12,10 +12,10 @@ import Synchronization
 
 /// A single-threaded executor whose idle loop is io_uring.
 ///
-/// Safety of `@unchecked Sendable`: `inbox` and `mail` are for sharing, and `kernel`'s address, `wakeDescriptor`
-/// and `executor` do not change once the thread runs. All other stored properties are used on the ring
-/// thread only, which `startOperation` and the loop assert through `isCurrent`; after the thread has ended
-/// its successors (see `runLeftovers`) are one at a time and ordered by the inbox lock.
+/// Safety of `@unchecked Sendable`: `inbox`, `mail` and `thread` are made for sharing; `kernel`'s address and
+/// `wakeDescriptor` never change. All other stored properties are used on the ring thread only: every way to
+/// them starts in `loop` or behind a check of `Ring.current`. After the thread has ended its successors (see
+/// `runLeftovers`) are one at a time, and ordered by the inbox lock.
 public final class Ring: TaskExecutor, @unchecked Sendable {
   enum Phase { case running, stopping, stopped, leftovers }
 
