@@ -27,6 +27,27 @@ import Testing
     #expect((1000...9000).contains(passed), "seed \(seed): the inputs do not meet")
   }
 
+  /// Every edge value against every other, by each comparison.
+  @Test func everyPairAgreesWithTheReference() throws {
+    for bound in FilterGenerator.scalars {
+      var filters: [Filter] = [.equals(field: "x", bound)]
+      if FilterGenerator.ordered.contains(bound) {
+        for range in [
+          FilterRange(lower: .inclusive(bound)), FilterRange(lower: .exclusive(bound)),
+          FilterRange(upper: .inclusive(bound)), FilterRange(upper: .exclusive(bound)),
+        ] { filters.append(.range(field: "x", range)) }
+      }
+      for filter in filters {
+        let compiled = try CompiledFilter(filter)
+        for value in FilterGenerator.scalars {
+          let payload = Payload(["x": value])
+          let verdict = try payload.encoded.withUnsafeBytes { try compiled.matches($0) }
+          #expect(try verdict == ReferenceFilter.matches(filter, payload), "\(filter.text) of \(value)")
+        }
+      }
+    }
+  }
+
   @Test func neverCrashesOnDamagedBytes() throws {
     let seed = UInt64.random(in: 0..<1_000_000)
     var generator = FilterGenerator(seed: seed)
