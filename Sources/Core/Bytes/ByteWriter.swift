@@ -57,6 +57,21 @@ public struct ByteWriter: Sendable {
     if rest != 0 { bytes.append(contentsOf: repeatElement(0, count: alignment - rest)) }
   }
 
+  public mutating func zeros(_ count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }
+
+  /// Forgets everything from `count` on.
+  public mutating func truncate(to count: Int) {
+    precondition(count >= 0 && count <= bytes.count)
+    bytes.removeLast(bytes.count - count)
+  }
+
+  /// Forgets everything but keeps the memory for what is written next.
+  public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
+  public mutating func withMutableBytes<T>(_ body: (UnsafeMutableRawBufferPointer) -> T) -> T {
+    bytes.withUnsafeMutableBytes { body($0) }
+  }
+
   /// Overwrites a value written before, e.g. a length that is known only at the end.
   public mutating func patch<T: FixedWidthInteger>(_ value: T, at offset: Int) {
     precondition(offset >= 0 && offset + MemoryLayout<T>.size <= bytes.count)

@@ -1,0 +1,224 @@
+// Put, delete, get, scan and count.
+
+import Core
+
+package struct PutRequest: Sendable, Equatable {
+  package var collection: String
+  package var records: [PutRecord]
+
+  package init(collection: String, records: [PutRecord]) {
+    self.collection = collection
+    self.records = records
+  }
+
+  package func encode(into body: inout BodyWriter) {
+    body.bytes.string(collection)
+    body.bytes.count(records.count)
+    for record in records {
+      record.id.encode(into: &body.bytes)
+      body.bytes.u8(record.vector == nil ? 0 : 1)
+      if let vector = record.vector { body.vector(vector) }
+      record.payload.encode(into: &body.bytes)
+    }
+  }
+
+  package init(from body: inout BodyReader) throws(RoostError) {
+    collection = try body.collection()
+    records = try body.list("record count", atMost: Limits.batchRecordsMax) { (body) throws(RoostError) in
+      PutRecord(
+        id: try RecordID(from: &body.fixed), vector: try body.flag("vector") ? try body.vector() : nil,
+        payload: try body.payload())
+    }
+  }
+}
+
+package struct DeleteRequest: Sendable, Equatable {
+  package var collection: String
+  package var ids: [RecordID]
+
+  package init(collection: String, ids: [RecordID]) {
+    self.collection = collection
+    self.ids = ids
+  }
+
+  package func encode(into body: inout BodyWriter) {
+    body.bytes.string(collection)
+    body.bytes.count(ids.count)
+    for id in ids { id.encode(into: &body.bytes) }
+  }
+
+  package init(from body: inout BodyReader) throws(RoostError) {
+    collection = try body.collection()
+    ids = try body.ids()
+  }
+}
+
+package struct GetRequest: Sendable, Equatable {
+  package var collection: String
+  package var ids: [RecordID]
+  package var includeVector: Bool
+
+  package init(collection: String, ids: [RecordID], includeVector: Bool) {
+    self.collection = collection
+    self.ids = ids
+    self.includeVector = includeVector
+  }
+
+  package func encode(into body: inout BodyWriter) {
+    body.bytes.string(collection)
+    body.bytes.count(ids.count)
+    for id in ids { id.encode(into: &body.bytes) }
+    body.bytes.u8(includeVector ? 1 : 0)
+  }
+
+  package init(from body: inout BodyReader) throws(RoostError) {
+    collection = try body.collection()
+    ids = try body.ids()
+    includeVector = try body.flag("include vector")
+  }
+}
+
+package struct GetResponse: Sendable, Equatable {
+  /// In the order of the ids asked for.
+  package var records: [Record?]
+
+  package init(records: [Record?]) { self.records = records }
+
+  package func encode(into body: inout BodyWriter) {
+    body.bytes.count(records.count)
+    for record in records {
+      body.bytes.u8(record == nil ? 0 : 1)
+      if let record { body.record(record) }
+    }
+  }
+
+  package init(from body: inout BodyReader) throws(RoostError) {
+    records = try body.list("record count", atMost: Limits.batchRecordsMax) { (body) throws(RoostError) in
+      try body.flag("record") ? try body.record() : nil
+    }
+  }
+}
+
+package struct ScanRequest: Sendable, Equatable {
+  package var collection: String
+  /// Only ids above this one.
+  package var after: RecordID?
+  /// At most this many records in all parts together.
+  package var limit: UInt64
+  package var filter: Filter?
+  package var includeVector: Bool
+
+  package init(collection: String, after: RecordID?, limit: UInt64, filter: Filter?, includeVector: Bool) {
+    self.collection = collection
+    self.after = after
+    self.limit = limit
+    self.filter = filter
+    self.includeVector = includeVector
+  }
+
+  package func encode(into body: inout BodyWriter) {
+    body.bytes.string(collection)
+    body.optionalID(after)
+    body.bytes.varint(limit)
+    body.optionalFilter(filter)
+    body.bytes.u8(includeVector ? 1 : 0)
+  }
+
+  package init(from body: inout BodyReader) throws(RoostError) {
+    collection = try body.collection()
+    after = try body.optionalID()
+    limit = try body.fixed.varint()
+    filter = try body.optionalFilter()
+    includeVector = try body.flag("include vector")
+  }
+}
+
+/// Some records of a scan, ascending by id.
+public struct ScanPage: Sendable, Equatable {
+  public var records: [Record]
+  /// Where to go on; nil when the scan has reached the end of the collection.
+  public var next: RecordID?
+
+  public init(records: [Record], next: RecordID?) {
+    self.records = records
+    self.next = next
+  }
+
+  package func encode(into body: inout BodyWriter) {
+    body.bytes.count(records.count)
+    for record in records { body.record(record) }
+    body.optionalID(next)
+  }
+
+  package init(from body: inout BodyReader) throws(RoostError) {
+    records = try body.list("record count", atMost: Limits.batchRecordsMax) { (body) throws(RoostError) in
+      try body.record()
+    }
+    next = try body.optionalID()
+  }
+}
+
+package struct CountRequest: Sendable, Equatable {
+  package var collection: String
+  package var filter: Filter?
+
+  package init(collection: String, filter: Filter?) {
+    self.collection = collection
+    self.filter = filter
+  }
+
+  package func encode(into body: inout BodyWriter) {
+    body.bytes.string(collection)
+    body.optionalFilter(filter)
+  }
+
+  package init(from body: inout BodyReader) throws(RoostError) {
+    collection = try body.collection()
+    filter = try body.optionalFilter()
+  }
+}
+
+extension BodyWriter {
+  package mutating func record(_ record: Record) {
+    record.id.encode(into: &bytes)
+    record.version.encode(into: &bytes)
+    record.payload.encode(into: &bytes)
+    // A record read without its vector has an empty one.
+    bytes.u8(record.vector.bytes.isEmpty ? 0 : 1)
+    if !record.vector.bytes.isEmpty { vector(record.vector) }
+  }
+
+  package mutating func optionalID(_ id: RecordID?) {
+    bytes.u8(id == nil ? 0 : 1)
+    id?.encode(into: &bytes)
+  }
+
+  package mutating func optionalFilter(_ filter: Filter?) {
+    bytes.u8(filter == nil ? 0 : 1)
+    filter?.encode(into: &bytes)
+  }
+}
+
+extension BodyReader {
+  package mutating func record() throws(RoostError) -> Record {
+    let id = try RecordID(from: &fixed)
+    let version = try Version(from: &fixed)
+    let payload = try payload()
+    let vector = try flag("vector") ? try vector() : Vector(element: .f32, bytes: [])
+    return Record(id: id, vector: vector, payload: payload, version: version)
+  }
+
+  package mutating func ids() throws(RoostError) -> [RecordID] {
+    try list("id count", atMost: Limits.batchRecordsMax) { (body) throws(RoostError) in
+      try RecordID(from: &body.fixed)
+    }
+  }
+
+  package mutating func optionalID() throws(RoostError) -> RecordID? {
+    try flag("id") ? try RecordID(from: &fixed) : nil
+  }
+
+  package mutating func optionalFilter() throws(RoostError) -> Filter? {
+    try flag("filter") ? try Filter(from: &fixed) : nil
+  }
+}

@@ -1,0 +1,211 @@
+// Random messages of every kind, from a seed.
+
+import Core
+import Wire
+
+struct MessageGenerator {
+  var random: SplitMix64
+
+  init(seed: UInt64) { random = SplitMix64(seed: seed) }
+
+  mutating func below(_ limit: Int) -> Int { Int(random.next() % UInt64(limit)) }
+  mutating func flip() -> Bool { random.next() & 1 == 0 }
+
+  mutating func list<T>(upTo limit: Int, _ element: (inout MessageGenerator) -> T) -> [T] {
+    let count = below(limit + 1)
+    var list: [T] = []
+    for _ in 0..<count { list.append(element(&self)) }
+    return list
+  }
+
+  mutating func maybe<T>(_ value: (inout MessageGenerator) -> T) -> T? { flip() ? value(&self) : nil }
+
+  mutating func text(upTo limit: Int = 20) -> String {
+    let letters = Array("abcdefghij-_.ABC09äß雪😀")
+    return String(list(upTo: limit) { letters[$0.below(letters.count)] })
+  }
+
+  mutating func name() -> String { "c" + list(upTo: 10) { ["a", "b", "-", "7"][$0.below(4)] }.joined() }
+
+  mutating func id() -> RecordID { flip() ? .number(random.next()) : .key("k" + text(upTo: 8)) }
+
+  mutating func vector() -> Vector {
+    let dimension = below(70) + 1
+    switch below(3) {
+    case 0: return Vector((0..<dimension).map { _ in Float(below(1000)) / 7 - 50 })
+    case 1: return Vector((0..<dimension).map { _ in UInt8(below(256)) })
+    default: return Vector((0..<dimension).map { _ in Int8(below(256) - 128) })
+    }
+  }
+
+  mutating func value(depth: Int = 0) -> Value {
+    switch below(depth < 3 ? 10 : 8) {
+    case 0: return .null
+    case 1: return .bool(flip())
+    case 2: return .int(Int64(bitPattern: random.next()))
+    case 3: return .double(Double(below(1_000_000)) / 64)
+    case 4: return .string(text())
+    case 5: return .bytes(list(upTo: 20) { UInt8($0.below(256)) })
+    case 6: return .geo(latitude: Double(below(180) - 90), longitude: Double(below(360) - 180))
+    case 7: return .datetime(Int64(below(1 << 50)))
+    case 8: return .array(list(upTo: 4) { $0.value(depth: depth + 1) })
+    default: return .map(payload(depth: depth + 1).fields)
+    }
+  }
+
+  mutating func payload(depth: Int = 0) -> Payload {
+    var payload = Payload()
+    for _ in 0..<below(5) { payload["f" + text(upTo: 6)] = value(depth: depth) }
+    return payload
+  }
+
+  mutating func filter(depth: Int = 0) -> Filter {
+    switch below(depth < 3 ? 7 : 4) {
+    case 0: return .equals(field: text(), value())
+    case 1: return .isIn(field: text(), list(upTo: 4) { $0.value() })
+    case 2: return .range(field: text(), FilterRange(lower: bound(), upper: bound()))
+    case 3: return .exists(field: text())
+    case 4: return .and(list(upTo: 3) { $0.filter(depth: depth + 1) })
+    case 5: return .or(list(upTo: 3) { $0.filter(depth: depth + 1) })
+    default: return .not(filter(depth: depth + 1))
+    }
+  }
+
+  mutating func bound() -> FilterRange.Bound {
+    switch below(3) {
+    case 0: .unbounded
+    case 1: .inclusive(value())
+    default: .exclusive(value())
+    }
+  }
+
+  mutating func schema() -> CollectionSchema {
+    CollectionSchema(
+      dimension: below(Limits.dimensionMax) + 1, element: VectorElement.allCases[below(3)],
+      metric: Metric.allCases[below(3)], degree: flip() ? 32 : 64, buildEffort: below(900) + 16,
+      embedder: maybe { EmbedderReference(module: $0.name(), sourceField: "f" + $0.text()) })
+  }
+
+  mutating func version() -> Version { Version(time: random.next(), node: UInt32(truncatingIfNeeded: random.next())) }
+
+  mutating func record() -> Record {
+    Record(
+      id: id(), vector: flip() ? vector() : Vector(element: .f32, bytes: []), payload: payload(), version: version())
+  }
+
+  mutating func query() -> SearchQuery {
+    let target: SearchTarget
+    switch below(3) {
+    case 0: target = .vector(vector())
+    case 1: target = .record(id())
+    default: target = .text(text(upTo: 60))
+    }
+    return SearchQuery(
+      target: target, k: below(Limits.kMax) + 1, effort: maybe { $0.below(Limits.effortMax) + 1 }, exact: flip(),
+      filter: maybe { $0.filter() }, module: maybe { ModuleCall(module: $0.name(), parameters: $0.payload()) },
+      includePayload: flip(), includeVector: flip())
+  }
+
+  mutating func hit() -> SearchHit {
+    SearchHit(
+      id: id(), distance: Float(below(100_000)) / 3, payload: maybe { $0.payload() }, vector: maybe { $0.vector() })
+  }
+
+  mutating func module() -> ModuleDescription {
+    ModuleDescription(
+      name: name(), kind: ModuleKind.allCases[below(2)], byteCount: random.next(),
+      sha256: String(repeating: "a", count: 64), exports: list(upTo: 4) { $0.text() })
+  }
+
+  mutating func error() -> RoostError {
+    RoostError(RoostError.Kind.allCases[below(RoostError.Kind.allCases.count)], text(), at: text(), remedy: text())
+  }
+
+  mutating func trailer() -> Trailer {
+    Trailer(
+      trace: maybe {
+        TraceContext(
+          traceHigh: $0.random.next(), traceLow: $0.random.next(), span: $0.random.next(), flags: UInt8($0.below(256)))
+      }, idempotencyKey: maybe { IdempotencyKey(high: $0.random.next(), low: $0.random.next()) },
+      retryAfterMs: maybe { UInt32($0.below(1 << 30)) })
+  }
+
+  mutating func request(_ opcode: Opcode) -> Request? {
+    switch opcode {
+    case .cancel, .credit, .goAway: nil
+    case .ping: .ping
+    case .listCollections: .listCollections
+    case .listModules: .listModules
+    case .hello:
+      .hello(
+        HelloRequest(
+          offered: Features(rawValue: random.next()), required: Features(rawValue: random.next()),
+          bodyBytesMax: UInt32(below(1 << 30)), streamWindowBytes: UInt32(below(1 << 30)), clientName: text()))
+    case .createCollection: .createCollection(CreateCollectionRequest(collection: name(), schema: schema()))
+    case .put:
+      .put(
+        PutRequest(
+          collection: name(),
+          records: list(upTo: 5) {
+            PutRecord(id: $0.id(), vector: $0.maybe { $0.vector() }, payload: $0.payload())
+          }))
+    case .delete: .delete(DeleteRequest(collection: name(), ids: list(upTo: 5) { $0.id() }))
+    case .get: .get(GetRequest(collection: name(), ids: list(upTo: 5) { $0.id() }, includeVector: flip()))
+    case .search: .search(SearchRequest(collection: name(), queries: list(upTo: 4) { $0.query() }))
+    case .scan:
+      .scan(
+        ScanRequest(
+          collection: name(), after: maybe { $0.id() }, limit: random.next(), filter: maybe { $0.filter() },
+          includeVector: flip()))
+    case .count: .count(CountRequest(collection: name(), filter: maybe { $0.filter() }))
+    case .publishModule:
+      .publishModule(PublishModuleRequest(name: name(), bytes: list(upTo: 300) { UInt8($0.below(256)) }))
+    case .stats: .stats(StatsRequest(collection: maybe { $0.name() }))
+    case .backup: .backup(BackupRequest(collection: name(), directory: text(upTo: 50)))
+    case .dropCollection: .dropCollection(CollectionRequest(collection: name()))
+    case .flush: .flush(CollectionRequest(collection: name()))
+    case .compact: .compact(CollectionRequest(collection: name()))
+    case .verify: .verify(CollectionRequest(collection: name()))
+    }
+  }
+
+  mutating func response(_ opcode: Opcode) -> Response? {
+    switch opcode {
+    case .cancel, .credit, .goAway: nil
+    case .ping: .ping
+    case .createCollection: .createCollection
+    case .dropCollection: .dropCollection
+    case .flush: .flush
+    case .compact: .compact
+    case .backup: .backup
+    case .hello:
+      .hello(
+        ServerGreeting(
+          features: Features(rawValue: random.next()), nodeID: UInt32(below(1 << 30)), serverVersion: text(),
+          requestsInFlightMax: below(10_000), bodyBytesMax: below(1 << 30)))
+    case .listCollections:
+      .listCollections(
+        list(upTo: 4) {
+          CollectionDescription(name: $0.name(), schema: $0.schema(), liveRecords: $0.random.next())
+        })
+    case .put: .put(list(upTo: 6) { $0.version() })
+    case .delete: .delete(random.next())
+    case .count: .count(random.next())
+    case .get: .get(GetResponse(records: list(upTo: 5) { $0.maybe { $0.record() } }))
+    case .search:
+      .search(
+        SearchResponse(
+          firstQuery: UInt32(below(1000)), hits: list(upTo: 3) { $0.list(upTo: 4) { $0.hit() } },
+          modules: list(upTo: 2) { ModuleVersion(name: $0.name(), sha256: $0.name()) },
+          coverage: Coverage(shardsAnswered: UInt32(below(9)), shardsTotal: UInt32(below(9)))))
+    case .scan: .scan(ScanPage(records: list(upTo: 4) { $0.record() }, next: maybe { $0.id() }))
+    case .publishModule: .publishModule(module())
+    case .listModules: .listModules(list(upTo: 4) { $0.module() })
+    case .stats: .stats(payload())
+    case .verify:
+      .verify(
+        VerifyAnswer(
+          filesChecked: random.next(), bytesChecked: random.next(), problems: list(upTo: 3) { $0.error() }))
+    }
+  }
+}
