@@ -116,6 +116,7 @@ package final class Outbox: Sendable {
 
   private func noteSent(_ count: Int) {
     let waiting = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
+      guard !state.isClosed else { return [] }
       state.sendingBytes -= count
       state.progressNanos = clock.monotonicNanos()
       guard state.pending.count + state.sendingBytes <= bytesMax / 2 else { return [] }
@@ -147,6 +148,7 @@ package final class Outbox: Sendable {
     let (sender, room) = state.withLock { state in
       state.isClosed = true
       state.pending = ByteWriter()
+      state.sendingBytes = 0
       defer {
         state.sender = nil
         state.room = []

@@ -48,6 +48,7 @@ extension ServerConnection {
         now > stalledSince + UInt64(configuration.slowReaderTimeoutMs) * 1_000_000
       {
         metrics.slowReadersClosed.add(1, ordering: .relaxed)
+        outbox.close()
         await connection.close()
       }
       var next = now + 100_000_000

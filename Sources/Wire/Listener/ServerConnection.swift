@@ -80,7 +80,8 @@ package final class ServerConnection: Sendable {
       do throws(RoostError) {
         try await self.outbox.run(self.connection)
       } catch {
-        // The peer is gone or stuck: end the reader, too.
+        // The peer is gone or stuck: end the reader, too, whether it waits for bytes or for room.
+        self.outbox.close()
         await self.connection.close()
       }
     }
