@@ -1,0 +1,109 @@
+// Records, ids and vectors as JSON: one line of a .jsonl file, and what the tools print.
+
+extension RecordID {
+  /// A number or text; so the key "17" and the number 17 stay apart.
+  public var json: JSON {
+    switch self {
+    case .number(let number): JSON(number)
+    case .key(let key): .string(key)
+    }
+  }
+
+  public init(json: JSON, at place: String) throws(RoostError) {
+    switch json {
+    case .number(let digits):
+      guard let number = UInt64(digits) else {
+        throw RoostError(
+          .invalidArgument, "\(digits) is no id", at: place,
+          remedy: "an id is a whole number from 0 to 2^64 - 1, or text")
+      }
+      self = .number(number)
+    case .string(let key):
+      self = .key(key)
+      try validate()
+    default:
+      throw RoostError(.invalidArgument, "expected a number or text as id, found \(json.kind)", at: place)
+    }
+  }
+}
+
+extension Vector {
+  /// `[dimension]` numbers; floats with as few digits as read back exactly.
+  public var json: JSON {
+    switch element {
+    case .f32: .array(floats.map { JSON($0) })
+    case .u8: .array(bytes.map { JSON(Int($0)) })
+    case .i8: .array(bytes.map { JSON(Int(Int8(bitPattern: $0))) })
+    }
+  }
+
+  /// Throws `.invalidArgument` for what is not an array of numbers that fit `element`.
+  public init(json: JSON, element: VectorElement, at place: String) throws(RoostError) {
+    guard case .array(let numbers) = json else {
+      throw RoostError(.invalidArgument, "expected an array of numbers, found \(json.kind)", at: place)
+    }
+    var writer = ByteWriter(reserving: numbers.count * element.byteCount)
+    for (index, number) in numbers.enumerated() {
+      guard case .number(let digits) = number else {
+        throw RoostError(
+          .invalidArgument, "expected a number, found \(number.kind)", at: "\(place)[\(index)]")
+      }
+      switch element {
+      case .f32:
+        guard let value = Float(digits), value.isFinite else {
+          throw Vector.misfit(digits, element, at: "\(place)[\(index)]")
+        }
+        writer.f32(value)
+      case .u8:
+        guard let value = Double(digits).flatMap({ UInt8(exactly: $0) }) else {
+          throw Vector.misfit(digits, element, at: "\(place)[\(index)]")
+        }
+        writer.u8(value)
+      case .i8:
+        guard let value = Double(digits).flatMap({ Int8(exactly: $0) }) else {
+          throw Vector.misfit(digits, element, at: "\(place)[\(index)]")
+        }
+        writer.u8(UInt8(bitPattern: value))
+      }
+    }
+    self.init(element: element, bytes: writer.bytes)
+  }
+
+  private static func misfit(_ digits: String, _ element: VectorElement, at place: String) -> RoostError {
+    RoostError(.invalidArgument, "\(digits) does not fit \(element.name)", at: place)
+  }
+}
+
+extension PutRecord {
+  /// Reads `{"id": …, "vector": […], "payload": {…}}`. Each may be missing: the id then comes from
+  /// `fallbackID`, and the collection's embedder makes the vector.
+  /// Throws `.invalidArgument`, also for any other member: it is more likely a mistake than meant.
+  public init(
+    json: JSON, element: VectorElement, fallbackID: RecordID? = nil, at place: String = "record"
+  ) throws(RoostError) {
+    guard case .object(let members) = json else {
+      throw RoostError(.invalidArgument, "expected an object, found \(json.kind)", at: place)
+    }
+    var id = fallbackID
+    var vector: Vector?
+    var payload = Payload()
+    for member in members {
+      switch member.name {
+      case "id": id = try RecordID(json: member.value, at: "\(place).id")
+      case "vector":
+        if member.value == .null { continue }
+        vector = try Vector(json: member.value, element: element, at: "\(place).vector")
+      case "payload": payload = try Payload(json: member.value, at: "\(place).payload")
+      default:
+        throw RoostError(
+          .invalidArgument, "unknown member '\(member.name)'", at: place,
+          remedy: "a record is {\"id\": …, \"vector\": […], \"payload\": {…}}; attributes belong into payload"
+        )
+      }
+    }
+    guard let id else { throw RoostError(.invalidArgument, "the record has no id", at: place) }
+    self.init(id: id, vector: vector, payload: payload)
+  }
+
+  public var json: JSON { .object(["id": id.json, "vector": vector?.json, "payload": payload.json]) }
+}
