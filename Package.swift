@@ -55,7 +55,7 @@ let package = Package(
     .testTarget(name: "CoreTests", dependencies: ["Core", "CKernels"], swiftSettings: swiftFlags),
     .testTarget(name: "StorageTests", dependencies: ["Core", "CKernels", "Storage"], swiftSettings: swiftFlags),
     .testTarget(name: "WireTests", dependencies: ["Core", "Storage", "Wire"], swiftSettings: swiftFlags),
-    .testTarget(name: "WasmTests", dependencies: ["Core", "Wasm"], swiftSettings: swiftFlags),
+    .testTarget(name: "WasmTests", dependencies: ["Core", "CWasmtime", "Wasm"], swiftSettings: swiftFlags),
     .testTarget(
       name: "NodeTests", dependencies: ["Core", "Storage", "Wire", "Wasm", "Node"], swiftSettings: swiftFlags),
   ]

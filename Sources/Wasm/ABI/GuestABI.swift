@@ -1,0 +1,102 @@
+// The names and types of guest ABI version 1 (`spec/wasm-abi.md`), and the check that a binary keeps them.
+
+import Core
+
+/// What a module is for.
+public enum WasmModuleKind: String, Sendable {
+  /// Batches of candidates to verdicts.
+  case filter
+  /// Batches of texts to vectors.
+  case embedder
+}
+
+enum GuestABI {
+  static let version: Int32 = 1
+
+  static let memory = "memory"
+  static let abi = "roost_abi"
+  static let buffer = "roost_buffer"
+  static let filter = "roost_filter"
+  static let embed = "roost_embed"
+  static let dimension = "roost_dimension"
+  static let configure = "roost_configure"
+  static let fields = "roost_fields"
+  static let message = "roost_message"
+  static let initialize = "_initialize"
+
+  static let importModule = "roost"
+  static let log = "log"
+  static let logType = FunctionType([.i32, .i32, .i32])
+
+  /// Alignment of the buffer and of the output area within it.
+  static let alignment = 16
+  /// What the host fills the output area with: no verdict, and NaN as f32.
+  static let unwritten: UInt8 = 0xff
+  /// Bytes that `roost_fields` may return.
+  static let fieldsBytesMax = 4_096
+
+  private static let batchType = FunctionType([.i32, .i32, .i32], [.i32])
+  private static let types: [(name: String, type: FunctionType)] = [
+    (abi, FunctionType([], [.i32])),
+    (buffer, FunctionType([.i32], [.i32])),
+    (filter, batchType),
+    (embed, batchType),
+    (dimension, FunctionType([], [.i32])),
+    (configure, FunctionType([.i32, .i32], [.i32])),
+    (fields, FunctionType([], [.i64])),
+    (message, FunctionType([], [.i64])),
+    (initialize, FunctionType([])),
+  ]
+
+  /// Checks limits, imports and exports; returns the kind and the optional exports that are there.
+  static func check(
+    _ binary: ModuleBinary, module: String, limits: WasmLimits
+  ) throws(RoostError) -> (kind: WasmModuleKind, exports: Set<String>) {
+    func refuse(_ message: String, remedy: String = "see spec/wasm-abi.md") -> RoostError {
+      RoostError(.invalidArgument, "module '\(module)' \(message)", at: "module \(module)", remedy: remedy)
+    }
+    func limit(_ what: String, _ value: Int, _ limit: Int) throws(RoostError) {
+      guard value <= limit else {
+        throw RoostError(
+          .limitExceeded, "module '\(module)' \(what) \(value), the limit is \(limit)", at: "module \(module)")
+      }
+    }
+    try limit("has a number of functions of", binary.functionCount, limits.functionsMax)
+    try limit("has a function with a size in bytes of", binary.largestFunctionBytes, limits.functionBytesMax)
+    try limit("has a code size in bytes of", binary.codeBytes, limits.codeBytesMax)
+    try limit("starts with a memory in bytes of", binary.memoryBytes, limits.memoryBytesMax)
+
+    for item in binary.imports {
+      guard item.module == importModule, item.name == log else {
+        throw refuse("imports '\(item.module).\(item.name)', which Roost does not offer")
+      }
+      guard item.function == logType else {
+        let found = item.function?.description ?? "something that is not a function"
+        throw refuse("imports 'roost.log' as \(found), it is \(logType)")
+      }
+    }
+
+    guard binary.memoryCount == 1, case .memory? = binary.exports[memory] else {
+      throw refuse("must have exactly one memory and export it as 'memory'")
+    }
+    var present: Set<String> = []
+    for (name, type) in types {
+      switch binary.exports[name] {
+      case nil: continue
+      case .function(let found)?:
+        guard found == type else { throw refuse("exports '\(name)' as \(found), it must be \(type)") }
+        present.insert(name)
+      default: throw refuse("exports '\(name)', but not as a function")
+      }
+    }
+    for name in [abi, buffer] where !present.contains(name) { throw refuse("does not export '\(name)'") }
+    switch (present.contains(filter), present.contains(embed)) {
+    case (true, false): return (.filter, present)
+    case (false, true):
+      guard present.contains(dimension) else { throw refuse("exports 'roost_embed' but not 'roost_dimension'") }
+      return (.embedder, present)
+    case (true, true): throw refuse("exports both 'roost_filter' and 'roost_embed'; a module has one kind")
+    case (false, false): throw refuse("exports neither 'roost_filter' nor 'roost_embed'")
+    }
+  }
+}

@@ -1,0 +1,30 @@
+// Compiled code and what is known about it: the part of a module that its instances share.
+
+import CWasmtime
+import Core
+
+/// Safety of `@unchecked Sendable`: `template` (a `wasmtime_instance_pre_t`) is constant and may be
+/// instantiated from any thread; everything else is an immutable value.
+final class ModuleCode: @unchecked Sendable {
+  let engine: WasmEngine
+  let template: OpaquePointer
+  let name: String
+  let kind: WasmModuleKind
+  /// The exports of the ABI that this module has.
+  let exports: Set<String>
+
+  /// Takes ownership of `template`.
+  init(engine: WasmEngine, template: OpaquePointer, name: String, kind: WasmModuleKind, exports: Set<String>) {
+    self.engine = engine
+    self.template = template
+    self.name = name
+    self.kind = kind
+    self.exports = exports
+  }
+
+  deinit { wasmtime_instance_pre_delete(template) }
+
+  func failure(_ message: String, remedy: String = "") -> RoostError {
+    RoostError(.moduleFailed, "module '\(name)' \(message)", at: "module \(name)", remedy: remedy)
+  }
+}
