@@ -78,7 +78,8 @@ extension WasmModule {
       let floats = UnsafeRawBufferPointer(rebasing: output[index * dimension * 4..<(index + 1) * dimension * 4])
         .assumingMemoryBound(to: Float.self)
       if let bad = floats.firstIndex(where: { !$0.isFinite }) {
-        throw code.failure("gave \(floats[bad]) as element \(bad) of vector \(index) of \(texts.count)")
+        let value = floats[bad].isNaN ? "NaN" : "infinity"
+        throw code.failure("gave \(value) as element \(bad) of vector \(index) of \(texts.count)")
       }
       vectors.append(Array(floats))
     }

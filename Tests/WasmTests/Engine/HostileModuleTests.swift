@@ -172,9 +172,9 @@ import Wasm
       }
       try expectHealthy()
     }
-    try expectFails(.embedder("(local.get $n)"), "gave nan as element 0 of vector 0 of 2")
+    try expectFails(.embedder("(local.get $n)"), "gave NaN as element 0 of vector 0 of 2")
     try expectFails(
-      .embedder("(f32.store (local.get $out) (f32.const inf)) (local.get $n)"), "gave inf as element 0 of vector 0")
+      .embedder("(f32.store (local.get $out) (f32.const inf)) (local.get $n)"), "gave infinity as element 0 of vector 0")
     try expectFails(.embedder("(i32.const 3)"), "answered for 3 of 2 items")
     try expectFails(.embedder("(loop $l (br $l)) (i32.const 0)"), "ran longer than 20 ms in roost_embed")
     for dimension in [0, -1, 4097, 0x7fff_ffff] {

@@ -128,9 +128,9 @@ import Wasm
         _ = try engine.compile(bytes, name: "garbage")
       }
     }
-    for count in 0..<good.count {
-      #expect(throws: RoostError.self) { try engine.compile(Array(good[..<count]), name: "cut") }
-    }
+    // One cut is whole: the one just before the custom section with the names of locals.
+    let accepted = (0..<good.count).filter { (try? engine.compile(Array(good[..<$0]), name: "cut")) != nil }
+    #expect(accepted.count == 1 && accepted[0] > good.count / 2, "\(accepted)")
     _ = try engine.compile(good, name: "whole")
     #expect(throws: RoostError.self) { try engine.compile(good, name: "no/such name") }
   }
