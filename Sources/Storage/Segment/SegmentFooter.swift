@@ -91,7 +91,7 @@ struct SegmentFooter: Sendable, Equatable {
         .unsupportedVersion, "segment format \(version), this program reads \(Self.formatVersion)", at: path,
         remedy: "use the program that wrote it, or a newer one")
     }
-    do {
+    do throws(RoostError) {
       try decodeFields(from: &reader)
     } catch { throw refuse("the segment footer is damaged: \(error.message)") }
     let dataBytes = checksummedPages * pageBytes

@@ -1,0 +1,139 @@
+// Applies logged operations to the memtable: the step that live writes and recovery share.
+
+import Core
+
+/// A living row of a segment.
+struct SegmentRow: Sendable {
+  var segment: Segment
+  var row: UInt32
+  var version: Version
+}
+
+struct ApplyBatch: Sendable {
+  var operations: [WriteOperation]
+  /// For each operation the living segment row of its id, as `resolveInSegments` found it.
+  var existing: [SegmentRow?]
+  var sequence: UInt64
+}
+
+extension Collection {
+  /// Rows that are linked into the graph by the committing task itself; more go to the workers.
+  private static let inlineRowsMax = 8
+
+  /// Looks up which segment rows the operations would replace. The only part of a write that reads
+  /// segments, and so the only one that can meet damage.
+  func resolveInSegments(_ operations: [WriteOperation]) throws(RoostError) -> [SegmentRow?] {
+    let segments = published.withLock { $0.segments }
+    guard !segments.isEmpty else { return Array(repeating: nil, count: operations.count) }
+    var result: [SegmentRow?] = []
+    result.reserveCapacity(operations.count)
+    for operation in operations {
+      let encoded = operation.id.encodedBytes
+      var found: SegmentRow?
+      for segment in segments.reversed() {
+        let row = try encoded.withUnsafeBufferPointer { (raw) throws(RoostError) in
+          try segment.row(of: UnsafeRawBufferPointer(raw))
+        }
+        if let row, segment.deadAt.load(Int(row)) == 0 {
+          found = SegmentRow(segment: segment, row: row, version: try segment.version(Int(row)))
+          break
+        }
+      }
+      result.append(found)
+    }
+    return result
+  }
+
+  /// Applies batches in order, links new rows into the graph, and publishes. Requires the write lock,
+  /// room in the active memtable, and operations that were validated.
+  func apply(_ batches: [ApplyBatch]) async -> [WriteOutcome] {
+    let (active, sealed) = published.withLock { ($0.active, $0.sealed) }
+    var outcomes: [WriteOutcome] = []
+    var liveDelta = 0
+    let firstRow = active.rowCount
+    for batch in batches {
+      var outcome = WriteOutcome()
+      for (operation, segmentRow) in zip(batch.operations, batch.existing) {
+        let id = operation.id
+        let existing = locate(id, active: active, sealed: sealed, segmentRow: segmentRow)
+        // Last writer wins: what is not newer than what is known changes nothing, so retries are harmless.
+        if let existing, existing.version >= operation.version { continue }
+        let wasLive = existing?.kill(batch.sequence) ?? false
+        switch operation {
+        case .put(_, let version, let vector, let payload):
+          _ = active.append(
+            id: id, version: version, vector: vector, payload: payload, sequence: batch.sequence)
+          if !wasLive { liveDelta += 1 }
+        case .delete(_, let version):
+          active.bury(id: id, version: version, sequence: batch.sequence)
+          if wasLive {
+            liveDelta -= 1
+            outcome.deleted += 1
+          }
+        }
+      }
+      outcomes.append(outcome)
+    }
+    let rowCount = active.rowCount
+    await link(firstRow..<rowCount, in: active)
+    let sequence = batches.last?.sequence
+    published.withLock { state in
+      if let sequence { state.sequence = sequence }
+      state.activeRows = rowCount
+      state.liveCount += liveDelta
+    }
+    return outcomes
+  }
+
+  private func link(_ rows: Range<Int>, in memtable: Memtable) async {
+    if rows.count <= Self.inlineRowsMax {
+      scratches.with { scratch in
+        for row in rows { memtable.graph.insert(row: UInt32(row), scratch: scratch) }
+      }
+    } else {
+      await memtable.graph.insertAll(rows: rows, workers: runtime.workers)
+    }
+  }
+
+  private enum Existing {
+    case memtableRow(Memtable, UInt32)
+    case tombstone(Version)
+    case segmentRow(SegmentRow)
+
+    var version: Version {
+      switch self {
+      case .memtableRow(let memtable, let row): memtable.entries.version(Int(row))
+      case .tombstone(let version): version
+      case .segmentRow(let place): place.version
+      }
+    }
+
+    /// Marks the row as dead; false when there is none.
+    func kill(_ sequence: UInt64) -> Bool {
+      switch self {
+      case .memtableRow(let memtable, let row):
+        memtable.deadAt.store(sequence, at: Int(row))
+        return true
+      case .tombstone: return false
+      case .segmentRow(let place): return place.segment.kill(row: place.row, at: sequence)
+      }
+    }
+  }
+
+  private func locate(
+    _ id: RecordID, active: Memtable, sealed: [Memtable], segmentRow: SegmentRow?
+  ) -> Existing? {
+    if let slot = active.slot(of: id) { return existing(slot, active) }
+    for memtable in sealed.reversed() {
+      if let slot = memtable.slot(of: id) { return existing(slot, memtable) }
+    }
+    return segmentRow.map { .segmentRow($0) }
+  }
+
+  private func existing(_ slot: Memtable.Slot, _ memtable: Memtable) -> Existing {
+    switch slot {
+    case .row(let row): .memtableRow(memtable, row)
+    case .tombstone(let version): .tombstone(version)
+    }
+  }
+}

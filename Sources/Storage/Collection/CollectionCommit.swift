@@ -1,0 +1,212 @@
+// The way of a write: queue → one frame per call, one sync per group (group commit) → memtable and
+// graph → publish → acknowledge. One commit loop runs at a time and only while there is work.
+
+import Core
+import Synchronization
+
+/// A call waiting to be committed.
+struct PendingWrite: Sendable {
+  var operations: [WriteOperation]
+  var entryBytes: Int
+  var continuation: UnsafeContinuation<Result<WriteOutcome, RoostError>, Never>
+}
+
+struct WriteOutcome: Sendable {
+  /// Deletes that hit a living record.
+  var deleted = 0
+}
+
+struct CommitQueue: Sendable {
+  var pending: [PendingWrite] = []
+  var isRunning = false
+}
+
+extension Collection {
+  /// Calls that share one sync, at most.
+  private static let groupCallsMax = 256
+  private static let sealedMemtablesMax = 2
+
+  /// Stores records, replacing those with the same ids. All or nothing becomes durable and visible.
+  /// - Returns: the version of each record.
+  /// - Throws: `.invalidArgument` or `.limitExceeded` naming the record that does not fit.
+  public func put(_ records: [PutRecord]) async throws(RoostError) -> [Version] {
+    try requireOpen()
+    guard records.count <= Limits.batchRecordsMax else {
+      throw RoostError(
+        .limitExceeded, "\(records.count) records in one call, the limit is \(Limits.batchRecordsMax)", at: "put")
+    }
+    guard !records.isEmpty else { return [] }
+    var operations: [WriteOperation] = []
+    operations.reserveCapacity(records.count)
+    for record in records {
+      do throws(RoostError) {
+        try record.id.validate()
+        guard let vector = record.vector else {
+          throw RoostError(.invalidArgument, "the record has no vector", at: "vector")
+        }
+        try schema.validate(vector)
+        try record.payload.validate()
+        operations.append(
+          .put(
+            id: record.id, version: clock.next(), vector: schema.storedBytes(vector),
+            payload: record.payload.encoded))
+      } catch {
+        throw RoostError(error.kind, error.message, at: "record \(record.id.text), \(error.place)", remedy: error.remedy)
+      }
+    }
+    let versions = operations.map(\.version)
+    _ = try await commit(operations)
+    return versions
+  }
+
+  /// Deletes records; ids that are not there are fine.
+  /// - Returns: how many records there were.
+  public func delete(_ ids: [RecordID]) async throws(RoostError) -> Int {
+    try requireOpen()
+    guard ids.count <= Limits.batchRecordsMax else {
+      throw RoostError(
+        .limitExceeded, "\(ids.count) ids in one call, the limit is \(Limits.batchRecordsMax)", at: "delete")
+    }
+    guard !ids.isEmpty else { return 0 }
+    for id in ids { try id.validate() }
+    return try await commit(ids.map { .delete(id: $0, version: clock.next()) }).deleted
+  }
+
+  private func commit(_ operations: [WriteOperation]) async throws(RoostError) -> WriteOutcome {
+    let entryBytes = operations.reduce(0) { sum, operation in
+      guard case .put(_, _, _, let payload) = operation else { return sum }
+      return sum + EntryArena.byteCount(idBytes: Limits.keyBytesMax + 2, payloadBytes: payload.count)
+    }
+    let result = await withUnsafeContinuation { continuation in
+      let starts = commits.withLock { queue in
+        queue.pending.append(
+          PendingWrite(operations: operations, entryBytes: entryBytes, continuation: continuation))
+        defer { queue.isRunning = true }
+        return !queue.isRunning
+      }
+      if starts { Task(executorPreference: executor) { await self.runCommitLoop() } }
+    }
+    return try result.get()
+  }
+
+  private func runCommitLoop() async {
+    while true {
+      let group = commits.withLock { queue in
+        let count = min(queue.pending.count, Self.groupCallsMax)
+        if count == 0 { queue.isRunning = false }
+        defer { queue.pending.removeFirst(count) }
+        return Array(queue.pending[..<count])
+      }
+      if group.isEmpty { return }
+      await writeLock.acquire()
+      await commitGroup(group)
+      writeLock.release()
+    }
+  }
+
+  /// Commits the group in as few syncs as the memtable allows.
+  private func commitGroup(_ group: [PendingWrite]) async {
+    var rest = group[...]
+    while !rest.isEmpty {
+      var rows = 0
+      var bytes = 0
+      var count = 0
+      for write in rest {
+        let fits = rows + write.operations.count <= options.memtableRows && bytes + write.entryBytes <= options.memtableEntryBytes
+        guard fits || count == 0 else { break }
+        rows += write.operations.count
+        bytes += write.entryBytes
+        count += 1
+      }
+      let part = Array(rest.prefix(count))
+      rest = rest.dropFirst(count)
+      do throws(RoostError) {
+        try requireOpen()
+        try await makeRoom(rows: rows, entryBytes: bytes)
+      } catch {
+        for write in part { write.continuation.resume(returning: .failure(error)) }
+        continue
+      }
+      await commitPart(part)
+    }
+  }
+
+  private func commitPart(_ part: [PendingWrite]) async {
+    // Everything that can fail for one call alone comes before the log.
+    var accepted: [(write: PendingWrite, existing: [SegmentRow?])] = []
+    for write in part {
+      do throws(RoostError) {
+        accepted.append((write, try resolveInSegments(write.operations)))
+      } catch {
+        write.continuation.resume(returning: .failure(error))
+      }
+    }
+    guard !accepted.isEmpty else { return }
+    let firstSequence = published.withLock { $0.sequence } + 1
+    do throws(RoostError) {
+      var frames = ByteWriter()
+      for (index, item) in accepted.enumerated() {
+        LogFormat.encodeFrame(
+          WriteBatch.encode(item.write.operations), sequence: firstSequence + UInt64(index),
+          syncedThrough: writer.log.syncedThrough, into: &frames)
+      }
+      try await writer.log.append(frames.bytes)
+      if options.sync == .always { try await writer.log.sync() }
+    } catch {
+      for item in accepted { item.write.continuation.resume(returning: .failure(error)) }
+      return
+    }
+    var batches: [ApplyBatch] = []
+    for (index, item) in accepted.enumerated() {
+      batches.append(
+        ApplyBatch(
+          operations: item.write.operations, existing: item.existing, sequence: firstSequence + UInt64(index)))
+    }
+    let outcomes = await apply(batches)
+    for (item, outcome) in zip(accepted, outcomes) { item.write.continuation.resume(returning: .success(outcome)) }
+  }
+
+  // MARK: room
+
+  /// Seals the memtable when the writes do not fit. Called and returning with the write lock held;
+  /// gives it away while it waits for a flush.
+  private func makeRoom(rows: Int, entryBytes: Int) async throws(RoostError) {
+    let active = published.withLock { $0.active }
+    if active.fits(rows: rows, entryBytes: entryBytes) { return }
+    while published.withLock({ $0.sealed.count }) >= Self.sealedMemtablesMax {
+      let seen = flushSignal.count
+      startMaintenance()
+      writeLock.release()
+      await flushSignal.wait(past: seen)
+      await writeLock.acquire()
+      if let failure = status.withLock({ $0.maintenanceFailure }) {
+        throw RoostError(
+          failure.kind, "writes wait for a flush that fails: \(failure.message)", at: failure.place,
+          remedy: failure.remedy)
+      }
+    }
+    try await rotate(minimumRows: rows, minimumEntryBytes: entryBytes)
+    startMaintenance()
+  }
+
+  /// Seals the active memtable and starts an empty one with a WAL of its own.
+  func rotate(minimumRows: Int = 0, minimumEntryBytes: Int = 0) async throws(RoostError) {
+    try await writer.log.sync()
+    let number = writer.takeFileNumber()
+    var options = options
+    options.memtableRows = max(options.memtableRows, minimumRows)
+    options.memtableEntryBytes = max(options.memtableEntryBytes, minimumEntryBytes)
+    let memtable = try Memtable(number: number, schema: schema, options: options)
+    let log = try await LogWriter.create(
+      path + "/" + FileName.wal(number), kind: .wal, number: number, files: runtime.files)
+    try await runtime.files.syncDirectory(path)
+    let old = writer.log
+    writer.log = log
+    published.withLock { state in
+      state.sealed.append(state.active)
+      state.active = memtable
+      state.activeRows = 0
+    }
+    await old.close()
+  }
+}

@@ -1,0 +1,143 @@
+// Background work: writing sealed memtables out as segments, then merging segments that are due.
+
+import Core
+
+extension Collection {
+  /// Starts the maintenance task unless it runs already or there is nothing to do.
+  func startMaintenance() {
+    let starts = status.withLock { status in
+      defer { status.isMaintaining = true }
+      return !status.isMaintaining && !status.isClosed
+    }
+    if starts { Task(executorPreference: executor) { await self.runMaintenance() } }
+  }
+
+  private func runMaintenance() async {
+    await maintenanceLock.acquire()
+    do throws(RoostError) {
+      while !status.withLock({ $0.isClosed }) {
+        if try await flushOldest() { continue }
+        guard options.compactsAutomatically, let due = segmentsDueForMerge() else { break }
+        try await merge(due)
+      }
+      status.withLock { $0.maintenanceFailure = nil }
+    } catch {
+      status.withLock { $0.maintenanceFailure = error }
+    }
+    status.withLock { $0.isMaintaining = false }
+    maintenanceLock.release()
+    flushSignal.fire()
+  }
+
+  /// Writes everything in memory out as segments.
+  public func flush() async throws(RoostError) {
+    try requireOpen()
+    try await sealActive()
+    await maintenanceLock.acquire()
+    defer { maintenanceLock.release() }
+    while try await flushOldest() {}
+    status.withLock { $0.maintenanceFailure = nil }
+  }
+
+  /// Flushes, then merges all segments into one without dead rows.
+  public func compact() async throws(RoostError) {
+    try await flush()
+    await maintenanceLock.acquire()
+    defer { maintenanceLock.release() }
+    let segments = published.withLock { $0.segments }
+    let isMinimal = segments.count <= 1 && segments.allSatisfy { $0.deadCount == 0 && $0.footer.tombstoneCount == 0 }
+    if !isMinimal { try await merge(segments) }
+  }
+
+  private func sealActive() async throws(RoostError) {
+    await writeLock.acquire()
+    defer { writeLock.release() }
+    if !published.withLock({ $0.active.isEmpty }) { try await rotate() }
+  }
+
+  /// Flushes the oldest sealed memtable; false when there is none. Requires the maintenance lock.
+  private func flushOldest() async throws(RoostError) -> Bool {
+    guard let memtable = published.withLock({ $0.sealed.first }) else { return false }
+    let order = (0..<UInt32(memtable.rowCount)).filter { memtable.deadAt.load(Int($0)) == 0 }
+    let tombstones = memtable.tombstones.sorted { $0.id < $1.id }
+    var segment: Segment?
+    if !order.isEmpty || !tombstones.isEmpty {
+      if order.count < memtable.rowCount {
+        let alive = Set(order)
+        await memtable.graph.removeDead(workers: runtime.workers) { !alive.contains($0) }
+      }
+      await memtable.graph.finish(workers: runtime.workers)
+      let source = SegmentSource(
+        graph: memtable.graph, order: order,
+        entry: { (row, body) throws(RoostError) in
+          body(
+            memtable.entries.idBytes(Int(row)), memtable.entries.version(Int(row)),
+            memtable.entries.payload(Int(row)))
+        }, tombstones: tombstones, lastSequence: memtable.lastSequence)
+      segment = try await writeSegment(source, releasing: 0)
+    }
+    await writeLock.acquire()
+    defer { writeLock.release() }
+    if let segment {
+      for (newRow, row) in order.enumerated() {
+        let death = memtable.deadAt.load(Int(row))
+        if death != 0 { segment.kill(row: UInt32(newRow), at: death) }
+      }
+    }
+    try await install(
+      adding: segment, removing: [], flushedSequence: memtable.lastSequence, dropping: memtable)
+    flushSignal.fire()
+    status.withLock { $0.flushes += 1 }
+    try await runtime.files.remove(path + "/" + FileName.wal(memtable.number))
+    return true
+  }
+
+  /// Writes and opens a segment under a new number.
+  /// - Parameter releasing: bytes of mappings that will go once the segment is installed.
+  func writeSegment(_ source: SegmentSource, releasing: Int) async throws(RoostError) -> Segment {
+    await writeLock.acquire()
+    let number = writer.takeFileNumber()
+    writeLock.release()
+    let file = path + "/" + FileName.segment(number)
+    do throws(RoostError) {
+      _ = try await SegmentWriter.write(source, to: file, schema: schema, runtime: runtime)
+      try await runtime.files.syncDirectory(path)
+      let mapped = published.withLock { state in
+        state.segments.reduce(0) { $0 + ($1.file.isMapped ? Int($1.fileBytes) : 0) }
+      }
+      return try await Self.openSegment(
+        path, number: number, schema: schema, mappedSoFar: mapped - releasing, options: options,
+        files: runtime.files)
+    } catch {
+      try? await runtime.files.remove(file)  // an orphan is removed at the next opening anyway
+      throw error
+    }
+  }
+
+  /// Makes a change of segments durable, then visible. Requires the write lock.
+  func install(
+    adding segment: Segment?, removing: [Segment], flushedSequence: UInt64, dropping memtable: Memtable?
+  ) async throws(RoostError) {
+    let state = published.withLock { $0 }
+    let removed = Set(removing.map(\.number))
+    let flushed = max(flushedSequence, writer.manifest.state.flushedSequence)
+    let kept = state.segments.filter { !removed.contains($0.number) } + [segment].compactMap { $0 }
+    var edit = VersionEdit(
+      nextFileNumber: writer.nextFileNumber, walFloor: writer.manifest.state.walFloor, flushedSequence: flushed,
+      lastVersion: max(writer.manifest.state.lastVersion, segment?.footer.lastVersion ?? .zero))
+    if memtable != nil { edit.walFloor = state.sealed.count > 1 ? state.sealed[1].number : state.active.number }
+    edit.addedSegments = [segment].compactMap { $0?.number }
+    edit.removedSegments = removing.map(\.number)
+    for candidate in kept {
+      let rows = candidate.unpersistedDeaths(upTo: flushed)
+      if !rows.isEmpty { edit.deadRows[candidate.number] = rows }
+    }
+    try await writer.manifest.apply(edit)
+    writer.nextFileNumber = max(writer.nextFileNumber, writer.manifest.state.nextFileNumber)
+    for candidate in kept { candidate.markPersisted(upTo: flushed) }
+    published.withLock { state in
+      state.segments = kept
+      if let memtable { state.sealed.removeAll { $0 === memtable } }
+    }
+  }
+}

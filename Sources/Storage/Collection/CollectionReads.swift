@@ -1,0 +1,155 @@
+// Reading by id, in id order, and counting.
+
+import Core
+
+extension Collection {
+  /// Rows that a long read visits before it lets others on its executor run.
+  static let rowsPerSlice = 4096
+
+  /// Looks up records by id; nil stands where there is none.
+  public func get(_ ids: [RecordID], includeVector: Bool = true) async throws(RoostError) -> [Record?] {
+    try requireOpen()
+    guard ids.count <= Limits.batchRecordsMax else {
+      throw RoostError(.limitExceeded, "\(ids.count) ids in one call, the limit is \(Limits.batchRecordsMax)", at: "get")
+    }
+    let snapshot = snapshot()
+    var records: [Record?] = []
+    records.reserveCapacity(ids.count)
+    for id in ids {
+      guard let (source, row) = try snapshot.locate(id) else {
+        records.append(nil)
+        continue
+      }
+      records.append(try await record(id, source, row, includeVector: includeVector))
+    }
+    return records
+  }
+
+  func record(_ id: RecordID, _ source: RowSource, _ row: Int, includeVector: Bool) async throws(RoostError) -> Record {
+    let bytes = includeVector ? try await source.vectorBytes(row, count: schema.shape.rowBytes) : []
+    return Record(
+      id: id, vector: Vector(element: schema.element, bytes: bytes), payload: try source.decodedPayload(row),
+      version: try source.version(row))
+  }
+
+  /// How many records there are, or how many pass a filter.
+  public func count(filter: Filter? = nil) async throws(RoostError) -> Int {
+    try requireOpen()
+    let snapshot = snapshot()
+    guard let filter else { return snapshot.liveCount }
+    let filters: [any CandidateFilter] = [try CompiledFilter(filter)]
+    var count = 0
+    for source in snapshot.sources {
+      var acceptor = FilteredRows(source, at: snapshot.sequence, filters: filters, excludedRow: nil)
+      for start in stride(from: 0, to: source.rowCount, by: Self.rowsPerSlice) {
+        let rows = (UInt32(start)..<UInt32(min(start + Self.rowsPerSlice, source.rowCount))).map { $0 }
+        count += try acceptor.accepted(rows).reduce(0) { $0 + ($1 ? 1 : 0) }
+        await Task.yield()
+      }
+    }
+    return count
+  }
+
+  /// Records in the order of their ids, starting after `after`.
+  /// - Returns: up to `limit` records that pass the filter; fewer only at the end.
+  public func scan(
+    after: RecordID? = nil, limit: Int, filter: Filter? = nil, includeVector: Bool = true
+  ) async throws(RoostError) -> [Record] {
+    try requireOpen()
+    guard (1...Limits.batchRecordsMax).contains(limit) else {
+      throw RoostError(.invalidArgument, "limit is \(limit), it must be in 1...\(Limits.batchRecordsMax)", at: "scan")
+    }
+    let snapshot = snapshot()
+    let filters: [any CandidateFilter] = filter == nil ? [] : [try CompiledFilter(filter!)]
+    var found: [(id: RecordID, source: RowSource, row: Int)] = []
+    for source in snapshot.sources {
+      var cursor = try IDOrder(source, after: after)
+      var acceptor = FilteredRows(source, at: snapshot.sequence, filters: filters, excludedRow: nil)
+      var taken = 0
+      while taken < limit {
+        let rows = try cursor.next(max(limit - taken, 256))
+        if rows.isEmpty { break }
+        for (row, passes) in zip(rows, try acceptor.accepted(rows)) where passes && taken < limit {
+          found.append((try source.id(Int(row)), source, Int(row)))
+          taken += 1
+        }
+        await Task.yield()
+      }
+    }
+    // A living id stands in exactly one source, so merging is sorting.
+    found.sort { $0.id < $1.id }
+    var records: [Record] = []
+    records.reserveCapacity(min(limit, found.count))
+    for (id, source, row) in found.prefix(limit) {
+      records.append(try await record(id, source, row, includeVector: includeVector))
+    }
+    return records
+  }
+}
+
+/// Walks a source in the order of its ids.
+private struct IDOrder {
+  private let source: RowSource
+  private let sorted: [UInt32]
+  private var rank: Int
+
+  init(_ source: RowSource, after: RecordID?) throws(RoostError) {
+    self.source = source
+    switch source {
+    case .memtable(let memtable, _):
+      let sorted = try memtable.sortedRows()
+      self.sorted = sorted
+      rank = 0
+      if let after {
+        rank = try after.encodedBytes.withUnsafeBufferPointer { (raw) throws(RoostError) in
+          let cursor = UnsafeRawBufferPointer(raw)
+          var low = 0
+          var high = sorted.count
+          while low < high {
+            let middle = (low + high) / 2
+            if compareEncodedIDs(memtable.entries.idBytes(Int(sorted[middle])), cursor) <= 0 {
+              low = middle + 1
+            } else {
+              high = middle
+            }
+          }
+          return low
+        }
+      }
+    case .segment(let segment):
+      sorted = []
+      rank =
+        try after?.encodedBytes.withUnsafeBufferPointer { (raw) throws(RoostError) in
+          try segment.rank(after: UnsafeRawBufferPointer(raw))
+        } ?? 0
+    }
+  }
+
+  /// The next rows, at most `count`; empty at the end. May hold rows that are newer than the snapshot.
+  mutating func next(_ count: Int) throws(RoostError) -> [UInt32] {
+    switch source {
+    case .memtable:
+      let end = min(sorted.count, rank + count)
+      defer { rank = end }
+      return Array(sorted[rank..<end])
+    case .segment(let segment):
+      let end = min(segment.rowCount, rank + count)
+      var rows: [UInt32] = []
+      for place in rank..<end { rows.append(UInt32(try segment.row(atRank: place))) }
+      rank = end
+      return rows
+    }
+  }
+}
+
+extension RowAcceptor {
+  mutating func accepted(_ rows: [UInt32]) throws(RoostError) -> [Bool] {
+    var verdicts = [Bool](repeating: false, count: rows.count)
+    try rows.withUnsafeBufferPointer { (rows) throws(RoostError) in
+      try verdicts.withUnsafeMutableBufferPointer { (verdicts) throws(RoostError) in
+        try accept(rows: rows, verdicts: verdicts)
+      }
+    }
+    return verdicts
+  }
+}

@@ -1,0 +1,181 @@
+// Creating, opening and recovering a collection: manifest → segments → WALs, in that order. Nothing is
+// guessed: what is not exactly as a crash would leave it is an error that names file and offset.
+
+import Core
+
+/// What opening a collection found.
+public struct RecoveryReport: Sendable, Equatable {
+  /// Whether the collection had been closed in good order.
+  public var wasClean = true
+  /// Calls that were read back from WALs.
+  public var replayedBatches = 0
+  /// Bytes of unacknowledged writes that a crash had left behind, now cut off.
+  public var tornBytes: UInt64 = 0
+  /// Files of unfinished flushes and compactions that were removed.
+  public var removedFiles: [String] = []
+}
+
+extension Collection {
+  static let lockName = "LOCK"
+
+  /// Whether `path` holds a collection that was created completely.
+  public static func exists(_ path: String, files: any FileSystem) async throws(RoostError) -> Bool {
+    try await files.exists(path + "/" + Manifest.currentName)
+  }
+
+  /// Creates an empty collection in a folder of its own; what an unfinished creation left there is removed.
+  /// - Throws: `.alreadyExists`, or `.invalidArgument` when the schema is not valid.
+  public static func create(
+    _ path: String, schema: CollectionSchema, options: StorageOptions = StorageOptions(), runtime: Runtime
+  ) async throws(RoostError) -> Collection {
+    try schema.validate()
+    let files = runtime.files
+    try await files.makeDirectory(path)
+    let lock = try await files.lock(path + "/" + lockName)
+    guard try await !exists(path, files: files) else {
+      throw RoostError(.alreadyExists, "there is a collection already", at: path)
+    }
+    for name in try await files.list(path) where name != lockName {
+      guard isOurs(name) else {
+        throw RoostError(
+          .alreadyExists, "the folder holds other files, such as '\(name)'", at: path, remedy: "use an empty folder")
+      }
+      try await files.remove(path + "/" + name)
+    }
+    let log = try await LogWriter.create(path + "/" + FileName.wal(2), kind: .wal, number: 2, files: files)
+    let state = ManifestState(
+      schema: schema, nextFileNumber: 3, walFloor: 2, flushedSequence: 0, lastVersion: .zero)
+    let manifest = try await Manifest.create(path, number: 1, state: state, files: files)
+    if let parent = parentDirectory(path) { try await files.syncDirectory(parent) }
+    let memtable = try Memtable(number: 2, schema: schema, options: options)
+    return Collection(
+      path: path, schema: schema, options: options, runtime: runtime,
+      clock: HybridClock(clock: runtime.clock, node: 0),
+      writer: WriteSide(manifest: manifest, log: log, nextFileNumber: 3),
+      published: Published(sequence: 0, liveCount: 0, active: memtable, activeRows: 0, sealed: [], segments: []),
+      folderLock: lock, recovery: RecoveryReport())
+  }
+
+  /// Opens a collection and recovers what was acknowledged before.
+  /// - Throws: `.notFound`; `.locked` when another process has it open; `.corrupted` naming file and
+  ///   offset; `.unsupportedVersion` for a newer format.
+  public static func open(
+    _ path: String, options: StorageOptions = StorageOptions(), runtime: Runtime
+  ) async throws(RoostError) -> Collection {
+    let files = runtime.files
+    guard try await exists(path, files: files) else {
+      throw RoostError(
+        .notFound, "there is no collection here", at: path, remedy: "create it first, or check the path")
+    }
+    let lock = try await files.lock(path + "/" + lockName)
+    let clean = try await CleanMarker.read(directory: path, files: files)
+    let loaded = try await Manifest.load(path, clean: clean, files: files)
+    var report = RecoveryReport()
+    report.wasClean = clean != nil
+    report.tornBytes = loaded.outcome.tornBytes
+    let segments = try await openSegments(path, loaded.state, options: options, files: files)
+    let logs = try await sortFiles(path, loaded, clean: clean, files: files, report: &report)
+    if clean != nil {
+      try await files.remove(path + "/" + CleanMarker.fileName)
+      try await files.syncDirectory(path)
+    }
+    let manifest = try await Manifest.reopen(path, loaded, files: files)
+    return try await replay(
+      logs, path: path, options: options, runtime: runtime, manifest: manifest, segments: segments, clean: clean,
+      lock: lock, report: report)
+  }
+
+  /// Removes a collection for good. It must not be open.
+  public static func destroy(_ path: String, files: any FileSystem) async throws(RoostError) {
+    // Without CURRENT it is an unfinished creation, whatever else a crash leaves of it.
+    let current = path + "/" + Manifest.currentName
+    if try await files.exists(current) {
+      try await files.remove(current)
+      try await files.syncDirectory(path)
+    }
+    for name in try await files.list(path) { try await files.remove(path + "/" + name) }
+    try await files.removeDirectory(path)
+    if let parent = parentDirectory(path) { try await files.syncDirectory(parent) }
+  }
+
+  static func parentDirectory(_ path: String) -> String? {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  private static func isOurs(_ name: String) -> Bool {
+    FileName(name) != nil || name.hasSuffix(".tmp") || name == CleanMarker.fileName
+  }
+
+  private static func openSegments(
+    _ path: String, _ state: ManifestState, options: StorageOptions, files: any FileSystem
+  ) async throws(RoostError) -> [Segment] {
+    var segments: [Segment] = []
+    var mappedBytes = 0
+    for (number, deadRows) in state.segments.sorted(by: { $0.key < $1.key }) {
+      let segment = try await openSegment(
+        path, number: number, schema: state.schema, mappedSoFar: mappedBytes, options: options, files: files)
+      if segment.file.isMapped { mappedBytes += Int(segment.fileBytes) }
+      for row in deadRows {
+        guard Int(row) < segment.rowCount else {
+          throw .corrupted(
+            "the manifest marks row \(row) of segment \(number), which has \(segment.rowCount)", file: path, offset: 0)
+        }
+        // Dead before anything that is still to come: no snapshot can be older than the opening.
+        segment.kill(row: row, at: 1, persisted: true)
+      }
+      segments.append(segment)
+    }
+    return segments
+  }
+
+  /// Opens a segment, in place when it still fits into the memory that is set aside for mappings.
+  static func openSegment(
+    _ path: String, number: UInt64, schema: CollectionSchema, mappedSoFar: Int, options: StorageOptions,
+    files: any FileSystem
+  ) async throws(RoostError) -> Segment {
+    let file = path + "/" + FileName.segment(number)
+    let probe = try await files.open(file, [.read])
+    let bytes: UInt64
+    do throws(RoostError) { bytes = try await probe.size() } catch {
+      await probe.close()
+      throw error
+    }
+    await probe.close()
+    return try await Segment.open(
+      file, number: number, schema: schema, mapped: mappedSoFar + Int(bytes) <= options.memoryBytes,
+      payloadCacheBytes: options.payloadCacheBytes, files: files)
+  }
+
+  /// Finds the WALs to replay and removes what no manifest mentions.
+  private static func sortFiles(
+    _ path: String, _ loaded: Manifest.Loaded, clean: CleanMarker?, files: any FileSystem,
+    report: inout RecoveryReport
+  ) async throws(RoostError) -> [UInt64] {
+    var logs: [UInt64] = []
+    for name in try await files.list(path) {
+      let isNeeded: Bool
+      switch FileName(name) {
+      case .manifest(let number): isNeeded = number == loaded.number
+      case .segment(let number): isNeeded = loaded.state.segments[number] != nil
+      case .wal(let number):
+        isNeeded = number >= loaded.state.walFloor
+        if isNeeded { logs.append(number) }
+      case nil: isNeeded = !name.hasSuffix(".tmp")
+      }
+      if !isNeeded {
+        try await files.remove(path + "/" + name)
+        report.removedFiles.append(name)
+      }
+    }
+    if let clean {
+      let expected = clean.logs.keys.filter { $0 != loaded.number }.sorted()
+      guard expected == logs.sorted() else {
+        throw RoostError(
+          .corrupted, "WALs \(logs.sorted()) are here, the clean close left \(expected)", at: path,
+          remedy: "restore this collection from a backup")
+      }
+    }
+    return logs.sorted()
+  }
+}

@@ -1,0 +1,129 @@
+// Checks every byte of a closed collection, and that its parts agree with each other.
+
+import Core
+
+/// What a verification has seen.
+public struct VerifyReport: Sendable {
+  public var files = 0
+  public var bytes: UInt64 = 0
+  public var records = 0
+  /// Unacknowledged bytes at the end of a log that a crash left; harmless, cut at the next opening.
+  public var tornBytes: UInt64 = 0
+  /// Each names file and offset. Empty when all is well.
+  public var problems: [RoostError] = []
+
+  public var isSound: Bool { problems.isEmpty }
+}
+
+extension Collection {
+  /// Verifies a collection that nobody has open. Changes nothing.
+  /// - Parameter progress: called with the bytes checked so far.
+  /// - Throws: `.notFound` or `.locked`; damage is reported, not thrown.
+  public static func verify(
+    _ path: String, runtime: Runtime, progress: @Sendable (UInt64) -> Void = { _ in }
+  ) async throws(RoostError) -> VerifyReport {
+    let files = runtime.files
+    guard try await files.exists(path) else {
+      throw RoostError(.notFound, "there is no such folder", at: path, remedy: "check the path")
+    }
+    let lock = try await files.lock(path + "/" + lockName)
+    defer { withExtendedLifetime(lock) {} }
+    var report = VerifyReport()
+    let loaded: Manifest.Loaded
+    let clean: CleanMarker?
+    do throws(RoostError) {
+      clean = try await CleanMarker.read(directory: path, files: files)
+      loaded = try await Manifest.load(path, clean: clean, files: files)
+    } catch {
+      report.problems.append(error)
+      return report
+    }
+    report.files += clean == nil ? 2 : 3
+    report.bytes += loaded.outcome.length
+    report.tornBytes += loaded.outcome.tornBytes
+    for (number, dead) in loaded.state.segments.sorted(by: { $0.key < $1.key }) {
+      do throws(RoostError) {
+        try await verifySegment(
+          path + "/" + FileName.segment(number), number: number, dead: dead, schema: loaded.state.schema,
+          runtime: runtime, report: &report)
+      } catch { report.problems.append(error) }
+      progress(report.bytes)
+    }
+    do throws(RoostError) {
+      try await verifyLogs(path, loaded, clean: clean, files: files, report: &report)
+    } catch { report.problems.append(error) }
+    progress(report.bytes)
+    return report
+  }
+
+  private static func verifySegment(
+    _ path: String, number: UInt64, dead: [UInt32], schema: CollectionSchema, runtime: Runtime,
+    report: inout VerifyReport
+  ) async throws(RoostError) {
+    let segment = try await Segment.open(
+      path, number: number, schema: schema, mapped: true, payloadCacheBytes: 1 << 20, files: runtime.files)
+    let result = await runtime.workers.run { () -> Result<Void, RoostError> in
+      do throws(RoostError) { return .success(try segment.verifyAll()) } catch { return .failure(error) }
+    }
+    await segment.file.file.close()
+    report.files += 1
+    report.bytes += segment.fileBytes
+    report.records += segment.rowCount - dead.count
+    try result.get()
+    guard dead.allSatisfy({ Int($0) < segment.rowCount }) else {
+      throw .corrupted("the manifest marks rows that segment \(number) does not have", file: path, offset: 0)
+    }
+  }
+
+  private static func verifyLogs(
+    _ path: String, _ loaded: Manifest.Loaded, clean: CleanMarker?, files: any FileSystem, report: inout VerifyReport
+  ) async throws(RoostError) {
+    var numbers: [UInt64] = []
+    for name in try await files.list(path) {
+      if case .wal(let number) = FileName(name), number >= loaded.state.walFloor { numbers.append(number) }
+    }
+    numbers.sort()
+    if let clean, clean.logs.keys.filter({ $0 != loaded.number }).sorted() != numbers {
+      throw RoostError(.corrupted, "WALs \(numbers) are here, the clean close left others", at: path)
+    }
+    var sequence = loaded.state.flushedSequence
+    for number in numbers {
+      let log = try await readLog(
+        path, number: number, schema: loaded.state.schema, after: sequence, clean: clean, files: files)
+      sequence = log.batches.last?.sequence ?? sequence
+      report.files += 1
+      report.bytes += log.outcome.length
+      report.tornBytes += log.outcome.tornBytes
+      report.records += log.batches.reduce(0) { sum, batch in
+        sum + batch.operations.reduce(0) { if case .put = $1 { $0 + 1 } else { $0 } }
+      }
+    }
+  }
+}
+
+extension Segment {
+  /// Checks every page, every node of the graph, and that rows, ids, indexes and payloads agree.
+  func verifyAll() throws(RoostError) {
+    for page in 0..<file.pageCount { _ = try file.mappedPage(page) }
+    try graph.verifyMapped()
+    _ = try tombstones()
+    var previous: UnsafeRawBufferPointer?
+    var seen = [Bool](repeating: false, count: rowCount)
+    for rank in 0..<rowCount {
+      let row = try row(atRank: rank)
+      let encoded = try idBytes(row)
+      _ = try id(row)
+      _ = try version(row)
+      guard !seen[row] else { throw damaged("row \(row) stands twice in the id order") }
+      seen[row] = true
+      if let previous, compareEncodedIDs(previous, encoded) >= 0 {
+        throw damaged("ids are out of order at rank \(rank)")
+      }
+      previous = encoded
+      guard try self.row(of: encoded) == UInt32(row) else { throw damaged("row \(row) is not in the id table") }
+      _ = try RowSource.segment(self).decodedPayload(row)
+    }
+  }
+
+  private func damaged(_ message: String) -> RoostError { .corrupted(message, file: file.path, offset: 0) }
+}

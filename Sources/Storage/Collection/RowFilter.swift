@@ -1,0 +1,83 @@
+// Decides which rows of a source may be results: alive in the snapshot, not excluded, and passing
+// every filter of the query.
+
+import Core
+
+/// Accepts rows that are alive at a sequence number.
+struct LiveRows: RowAcceptor {
+  let deadAt: AtomicWords
+  let sequence: UInt64
+  /// Rows at or above it came after the snapshot.
+  let rowLimit: UInt32
+  /// Nothing is dead and nothing is newer, so there is nothing to ask.
+  var acceptsAll = false
+
+  func accept(rows: UnsafeBufferPointer<UInt32>, verdicts: UnsafeMutableBufferPointer<Bool>) {
+    for index in rows.indices {
+      let death = rows[index] < rowLimit ? deadAt.load(Int(rows[index])) : 1
+      verdicts[index] = rows[index] < rowLimit && (death == 0 || death > sequence)
+    }
+  }
+}
+
+/// Accepts living rows that also pass the filters. Confined to one query; keeps its scratch.
+struct FilteredRows: RowAcceptor {
+  let source: RowSource
+  let live: LiveRows
+  let filters: [any CandidateFilter]
+  let excludedRow: UInt32?
+  private var kept: [PayloadBlock] = []
+  private var payloads: [UnsafeRawBufferPointer] = []
+  private var places: [Int] = []
+  private var passed: [Bool] = []
+
+  init(_ source: RowSource, at sequence: UInt64, filters: [any CandidateFilter], excludedRow: UInt32?) {
+    self.source = source
+    live = LiveRows(deadAt: source.deadAt, sequence: sequence, rowLimit: UInt32(source.rowCount))
+    self.filters = filters
+    self.excludedRow = excludedRow
+  }
+
+  mutating func accept(
+    rows: UnsafeBufferPointer<UInt32>, verdicts: UnsafeMutableBufferPointer<Bool>
+  ) throws(RoostError) {
+    live.accept(rows: rows, verdicts: verdicts)
+    if let excludedRow {
+      for index in rows.indices where rows[index] == excludedRow { verdicts[index] = false }
+    }
+    guard !filters.isEmpty else { return }
+    kept.removeAll(keepingCapacity: true)
+    payloads.removeAll(keepingCapacity: true)
+    places.removeAll(keepingCapacity: true)
+    for index in rows.indices where verdicts[index] {
+      payloads.append(try source.payload(Int(rows[index]), keeping: &kept))
+      places.append(index)
+    }
+    for filter in filters where !places.isEmpty { try apply(filter, verdicts) }
+  }
+
+  /// Runs one filter on the candidates that are left and keeps those that pass.
+  private mutating func apply(
+    _ filter: any CandidateFilter, _ verdicts: UnsafeMutableBufferPointer<Bool>
+  ) throws(RoostError) {
+    passed.removeAll(keepingCapacity: true)
+    passed.append(contentsOf: repeatElement(false, count: places.count))
+    try payloads.withUnsafeBufferPointer { (payloads) throws(RoostError) in
+      try passed.withUnsafeMutableBufferPointer { (passed) throws(RoostError) in
+        try filter.evaluate(payloads: payloads, verdicts: passed)
+      }
+    }
+    var count = 0
+    for index in places.indices {
+      if passed[index] {
+        places[count] = places[index]
+        payloads[count] = payloads[index]
+        count += 1
+      } else {
+        verdicts[places[index]] = false
+      }
+    }
+    places.removeLast(places.count - count)
+    payloads.removeLast(payloads.count - count)
+  }
+}

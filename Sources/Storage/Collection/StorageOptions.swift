@@ -1,0 +1,48 @@
+// Settings of an open collection. They may differ from one opening to the next.
+
+import Core
+
+/// When an acknowledged write is on disk.
+public enum SyncPolicy: Sendable, Equatable {
+  /// Before it is acknowledged (the default): survives power loss.
+  case always
+  /// At most this long after it is acknowledged.
+  case interval(milliseconds: Int)
+  /// When the system feels like it: survives the end of the process, not power loss.
+  case none
+}
+
+public struct StorageOptions: Sendable {
+  /// Vectors, graphs and caches use at most about this much memory: what fits is used in place from
+  /// the mapping, the rest is read from disk page by page.
+  public var memoryBytes: Int
+  public var sync: SyncPolicy
+  /// Records in a memtable before it is written out as a segment.
+  public var memtableRows: Int
+  /// Bytes of ids and payloads in a memtable before it is written out.
+  public var memtableEntryBytes: Int
+  /// Segments of similar size that are merged into one.
+  public var segmentsPerTier: Int
+  /// Merge segments in the background. Off, only `compact` merges.
+  public var compactsAutomatically: Bool
+
+  public init(
+    memoryBytes: Int = 2 << 30, sync: SyncPolicy = .always, memtableRows: Int = 65_536,
+    memtableEntryBytes: Int = 64 << 20, segmentsPerTier: Int = 4, compactsAutomatically: Bool = true
+  ) {
+    precondition(memtableRows > 0 && memtableEntryBytes > 0 && segmentsPerTier > 1)
+    self.memoryBytes = memoryBytes
+    self.sync = sync
+    self.memtableRows = memtableRows
+    self.memtableEntryBytes = memtableEntryBytes
+    self.segmentsPerTier = segmentsPerTier
+    self.compactsAutomatically = compactsAutomatically
+  }
+
+  /// Memtables wait on the path of a write, so their graph is built with less effort; compaction
+  /// links the rows again with all of it.
+  func memtableEffort(_ schema: CollectionSchema) -> Int { min(schema.buildEffort, 64) }
+
+  /// Share of the memory for decoded payload blocks.
+  var payloadCacheBytes: Int { max(1 << 20, memoryBytes / 16) }
+}

@@ -1,0 +1,130 @@
+// Merging segments: the living rows of all, in one graph that starts from the largest one's edges and
+// links the rest in (FreshDiskANN's merge, arXiv:2105.09613, section 5).
+
+import Core
+
+extension Collection {
+  func segmentsDueForMerge() -> [Segment]? {
+    let segments = published.withLock { $0.segments }
+    let candidates = segments.map {
+      MergeCandidate(number: $0.number, liveRows: $0.rowCount - $0.deadCount, deadRows: $0.deadCount)
+    }
+    guard let numbers = MergePolicy.pick(candidates, perTier: options.segmentsPerTier) else { return nil }
+    let due = Set(numbers)
+    return segments.filter { due.contains($0.number) }
+  }
+
+  /// Replaces `inputs` by one segment of their living rows. Requires the maintenance lock.
+  func merge(_ inputs: [Segment]) async throws(RoostError) {
+    let plan = MergePlan(inputs)
+    var merged: Segment?
+    if plan.liveCount > 0 {
+      let graph = try await buildGraph(plan)
+      let source = SegmentSource(
+        graph: graph, order: Array(0..<UInt32(plan.liveCount)),
+        entry: { (row, body) throws(RoostError) in
+          let (segment, old) = plan.place(row)
+          var kept: [PayloadBlock] = []
+          let payload = try RowSource.segment(segment).payload(old, keeping: &kept)
+          body(try segment.idBytes(old), try segment.version(old), payload)
+          withExtendedLifetime(kept) {}
+        }, tombstones: [], lastSequence: inputs.map(\.footer.lastSequence).max() ?? 0)
+      merged = try await writeSegment(
+        source, releasing: inputs.reduce(0) { $0 + ($1.file.isMapped ? Int($1.fileBytes) : 0) })
+    }
+    await writeLock.acquire()
+    do throws(RoostError) {
+      if let merged {
+        for row in 0..<plan.liveCount {
+          let (segment, old) = plan.place(UInt32(row))
+          let death = segment.deadAt.load(old)
+          if death != 0 { merged.kill(row: UInt32(row), at: death) }
+        }
+      }
+      try await install(adding: merged, removing: inputs, flushedSequence: 0, dropping: nil)
+    } catch {
+      writeLock.release()
+      throw error
+    }
+    writeLock.release()
+    status.withLock { $0.compactions += 1 }
+    for input in inputs { try await runtime.files.remove(input.file.path) }
+  }
+
+  /// The graph of the merged rows, in their new numbers.
+  private func buildGraph(_ plan: MergePlan) async throws(RoostError) -> GrowingGraph {
+    let graph = try GrowingGraph(
+      shape: schema.shape, degree: schema.degree, buildEffort: schema.buildEffort, capacity: plan.places.count)
+    for (index, input) in plan.inputs.enumerated() {
+      let rows = plan.newRows[index]
+      try await input.graph.forEachNode { (old, vector, neighbours) in
+        guard let row = rows[Int(old)] else { return }
+        graph.vectors.set(Int(row), from: vector)
+        guard index == plan.seedInput else { return }
+        let mapped = neighbours.compactMap { rows[Int($0)] }
+        mapped.withUnsafeBufferPointer { graph.load($0, row: row) }
+      }
+    }
+    let liveCount = UInt32(plan.liveCount)
+    let seeded = plan.seedRange
+    // Rows of the seed that died sit above the living ones; their edges are patched and they go.
+    if graph.count > seeded.count {
+      await graph.removeDead(workers: runtime.workers) { $0 >= liveCount }
+    }
+    for range in [0..<seeded.lowerBound, seeded.upperBound..<plan.liveCount] where !range.isEmpty {
+      await graph.insertAll(rows: range, workers: runtime.workers)
+    }
+    await runtime.workers.run { graph.improveEntry() }
+    await graph.finish(workers: runtime.workers)
+    return graph
+  }
+}
+
+/// How old rows map to new ones: the living rows, input after input, each in its own order; then the
+/// dead rows of the seed, which take part only until its edges are patched.
+struct MergePlan: Sendable {
+  let inputs: [Segment]
+  /// The input whose edges are taken over: the one with most living rows; nil when it is too holed.
+  let seedInput: Int?
+  /// The new rows of the seed's living rows.
+  let seedRange: Range<Int>
+  let liveCount: Int
+  /// For each new row: input (upper half) and old row (lower half).
+  let places: [UInt64]
+  /// For each input and old row the new row.
+  let newRows: [[UInt32?]]
+
+  init(_ inputs: [Segment]) {
+    self.inputs = inputs
+    let live = inputs.map { segment in
+      (0..<segment.rowCount).filter { segment.deadAt.load($0) == 0 }
+    }
+    let largest = live.indices.max { live[$0].count < live[$1].count }
+    // Patching costs as much as linking anew when most rows are gone.
+    seedInput = largest.flatMap { live[$0].count * 2 > inputs[$0].rowCount ? $0 : nil }
+    var places: [UInt64] = []
+    var newRows = inputs.map { [UInt32?](repeating: nil, count: $0.rowCount) }
+    func add(_ input: Int, _ row: Int) {
+      newRows[input][row] = UInt32(places.count)
+      places.append(UInt64(input) << 32 | UInt64(row))
+    }
+    var seedRange = 0..<0
+    for input in inputs.indices {
+      let start = places.count
+      for row in live[input] { add(input, row) }
+      if input == seedInput { seedRange = start..<places.count }
+    }
+    liveCount = places.count
+    if let seedInput {
+      for row in 0..<inputs[seedInput].rowCount where newRows[seedInput][row] == nil { add(seedInput, row) }
+    }
+    self.seedRange = seedRange
+    self.places = places
+    self.newRows = newRows
+  }
+
+  func place(_ newRow: UInt32) -> (segment: Segment, row: Int) {
+    let word = places[Int(newRow)]
+    return (inputs[Int(word >> 32)], Int(word & 0xffff_ffff))
+  }
+}

@@ -1,0 +1,15 @@
+// Scratch memory that queries borrow, so that a query in a warm system allocates none.
+
+import Core
+import Synchronization
+
+/// A stack of idle scratches; grows to as many as were ever in use at once.
+final class ScratchPool: Sendable {
+  private let idle = Mutex<[GraphScratch]>([])
+
+  func with<T, Failure: Error>(_ body: (GraphScratch) throws(Failure) -> T) throws(Failure) -> T {
+    let scratch = idle.withLock { $0.popLast() } ?? GraphScratch()
+    defer { idle.withLock { $0.append(scratch) } }
+    return try body(scratch)
+  }
+}

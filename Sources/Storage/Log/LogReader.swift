@@ -1,0 +1,77 @@
+// Reads a log file back. Decides between a torn tail, which a crash leaves and which is cut, and
+// damage, which is reported.
+
+import Core
+
+enum LogReader {
+  struct Outcome {
+    /// End of the last good frame.
+    var length: UInt64
+    /// Bytes after it that belong to frames that were never acknowledged.
+    var tornBytes: UInt64
+  }
+
+  /// Calls `body` for each good frame in order.
+  /// - Parameter exactLength: the length the file must have (after a clean close), or nil.
+  /// - Throws: `.corrupted` naming file and offset when anything but the unacknowledged tail is bad.
+  static func read(
+    _ path: String, kind: LogFormat.Kind, number: UInt64, exactLength: UInt64?, files: any FileSystem,
+    _ body: (LogFormat.Frame) throws(RoostError) -> Void
+  ) async throws(RoostError) -> Outcome {
+    let file = try await files.open(path, [.read])
+    let mapping: FileMapping
+    do throws(RoostError) {
+      mapping = try await file.map()
+    } catch {
+      await file.close()
+      throw error
+    }
+    await file.close()
+    return try scan(
+      mapping.bytes, path: path, kind: kind, number: number, exactLength: exactLength, body)
+  }
+
+  /// The same over bytes in memory.
+  static func scan(
+    _ bytes: UnsafeRawBufferPointer, path: String, kind: LogFormat.Kind, number: UInt64, exactLength: UInt64?,
+    _ body: (LogFormat.Frame) throws(RoostError) -> Void
+  ) throws(RoostError) -> Outcome {
+    try LogFormat.checkHeader(bytes, kind: kind, number: number, path: path)
+    var offset = LogFormat.headerBytes
+    var lastSequence: UInt64 = 0
+    while offset < bytes.count {
+      guard let frame = LogFormat.frame(in: bytes, at: offset) else { break }
+      guard frame.sequence > lastSequence else {
+        throw .corrupted(
+          "frame \(frame.sequence) follows frame \(lastSequence)", file: path, offset: UInt64(offset))
+      }
+      do throws(RoostError) { try body(frame) } catch {
+        throw .corrupted("a frame cannot be decoded: \(error.message)", file: path, offset: UInt64(offset))
+      }
+      lastSequence = frame.sequence
+      offset += frame.byteCount
+    }
+    if let exactLength, exactLength != UInt64(offset) || bytes.count != offset {
+      throw .corrupted(
+        "the log was closed at \(exactLength) bytes, its good frames end here", file: path, offset: UInt64(offset))
+    }
+    if offset < bytes.count { try checkTail(bytes, from: offset, path: path) }
+    return Outcome(length: UInt64(offset), tornBytes: UInt64(bytes.count - offset))
+  }
+
+  /// Looks for a later frame that vouches for the bytes at `start`.
+  private static func checkTail(_ bytes: UnsafeRawBufferPointer, from start: Int, path: String) throws(RoostError) {
+    var offset = start + 1
+    let first = UInt8(truncatingIfNeeded: LogFormat.frameMagic)
+    while offset + LogFormat.frameHeaderBytes <= bytes.count {
+      if bytes[offset] == first, let frame = LogFormat.frame(in: bytes, at: offset) {
+        guard frame.syncedThrough <= UInt64(start) else {
+          throw .corrupted("a frame that had been acknowledged is damaged", file: path, offset: UInt64(start))
+        }
+        offset += frame.byteCount
+      } else {
+        offset += 1
+      }
+    }
+  }
+}

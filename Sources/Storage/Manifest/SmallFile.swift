@@ -1,0 +1,70 @@
+// Small checksummed text files that are replaced as a whole: CURRENT and CLEAN.
+// Each has a title line, its lines, and a last line "crc32c XXXXXXXX" over all before it.
+
+import Core
+
+enum SmallFile {
+  private static let bytesMax = 64 * 1024
+
+  static func write(
+    _ path: String, title: String, lines: [String], directory: String, files: any FileSystem
+  ) async throws(RoostError) {
+    let body = ([title] + lines).map { $0 + "\n" }.joined()
+    let text = body + "crc32c \(hex(crc32c(Array(body.utf8))))\n"
+    let buffer = IOBuffer(Array(text.utf8))
+    let temporary = path + ".tmp"
+    let file = try await files.open(temporary, [.write, .create, .truncate])
+    do throws(RoostError) {
+      try await file.write(buffer, range: 0..<buffer.count, at: 0)
+      try await file.sync()
+    } catch {
+      await file.close()
+      throw error
+    }
+    await file.close()
+    try await files.rename(temporary, to: path)
+    try await files.syncDirectory(directory)
+  }
+
+  /// The lines after the title.
+  static func read(_ path: String, title: String, files: any FileSystem) async throws(RoostError) -> [String] {
+    let file = try await files.open(path, [.read])
+    let buffer: IOBuffer
+    do throws(RoostError) {
+      let size = try await file.size()
+      guard size <= bytesMax else { throw .corrupted("the file is too large", file: path, offset: 0) }
+      buffer = IOBuffer(count: Int(size))
+      let count = try await file.read(into: buffer, range: 0..<buffer.count, at: 0)
+      guard count == buffer.count else {
+        throw .corrupted("the file is cut short", file: path, offset: UInt64(count))
+      }
+    } catch {
+      await file.close()
+      throw error
+    }
+    await file.close()
+    return try parse(buffer.bytes, path: path, title: title)
+  }
+
+  static func parse(_ bytes: UnsafeRawBufferPointer, path: String, title: String) throws(RoostError) -> [String] {
+    func refuse(_ message: String) -> RoostError { .corrupted(message, file: path, offset: 0) }
+    guard let text = String(validating: bytes, as: UTF8.self), text.last == "\n" else {
+      throw refuse("the file is damaged")
+    }
+    var lines = text.dropLast().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    let sum = lines.removeLast()
+    let body = lines.map { $0 + "\n" }.joined()
+    guard sum == "crc32c \(hex(crc32c(Array(body.utf8))))" else { throw refuse("the file has a wrong checksum") }
+    guard lines.first == title else {
+      throw RoostError(
+        .unsupportedVersion, "the file begins with '\(lines.first ?? "")', expected '\(title)'", at: path,
+        remedy: "use the program that wrote it, or a newer one")
+    }
+    return Array(lines.dropFirst())
+  }
+
+  private static func hex(_ value: UInt32) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+  }
+}

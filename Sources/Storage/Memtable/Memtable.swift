@@ -1,0 +1,103 @@
+// The newest records, in memory and in the WAL of the same number. Searchable through its own growing
+// graph; sealed when full, written out as a segment, then dropped.
+
+import Core
+import Synchronization
+
+/// One writer (the commit loop) appends; readers hold a row count from their snapshot and see no more.
+final class Memtable: Sendable {
+  /// The number of the WAL that holds the same writes.
+  let number: UInt64
+  let capacity: Int
+  let entries: EntryArena
+  let graph: GrowingGraph
+  /// Sequence number at which each row was overwritten or deleted; 0 while it lives.
+  let deadAt: AtomicWords
+  private let state = Mutex(State())
+
+  enum Slot: Sendable, Equatable {
+    case row(UInt32)
+    case tombstone(Version)
+  }
+
+  private struct State {
+    var rowCount = 0
+    var slots: [RecordID: Slot] = [:]
+    var sortedRows: [UInt32] = []
+    var lastSequence: UInt64 = 0
+  }
+
+  init(number: UInt64, schema: CollectionSchema, options: StorageOptions) throws(RoostError) {
+    self.number = number
+    capacity = options.memtableRows
+    entries = try EntryArena(capacity: capacity, bytes: options.memtableEntryBytes)
+    graph = try GrowingGraph(
+      shape: schema.shape, degree: schema.degree, buildEffort: options.memtableEffort(schema), capacity: capacity)
+    deadAt = try AtomicWords(count: capacity)
+  }
+
+  /// Rows that the writer has appended; readers use the count of their snapshot instead.
+  var rowCount: Int { state.withLock { $0.rowCount } }
+  /// The newest sequence number applied here.
+  var lastSequence: UInt64 { state.withLock { $0.lastSequence } }
+  var isEmpty: Bool { state.withLock { $0.slots.isEmpty } }
+  var vectors: VectorArena { graph.vectors }
+
+  func fits(rows: Int, entryBytes: Int) -> Bool {
+    rowCount + rows <= capacity && entries.fits(bytes: entryBytes)
+  }
+
+  func slot(of id: RecordID) -> Slot? { state.withLock { $0.slots[id] } }
+
+  func version(of slot: Slot) -> Version {
+    switch slot {
+    case .row(let row): entries.version(Int(row))
+    case .tombstone(let version): version
+    }
+  }
+
+  /// Writer only: appends a row and makes it the slot of its id. The row is in no graph yet.
+  func append(id: RecordID, version: Version, vector: [UInt8], payload: [UInt8], sequence: UInt64) -> UInt32 {
+    let row = rowCount
+    var writer = ByteWriter(reserving: 16)
+    id.encode(into: &writer)
+    vector.withUnsafeBytes { graph.vectors.set(row, from: $0) }
+    entries.set(row: row, id: writer.bytes, version: version, payload: payload)
+    state.withLock {
+      $0.slots[id] = .row(UInt32(row))
+      $0.rowCount = row + 1
+      $0.lastSequence = sequence
+    }
+    return UInt32(row)
+  }
+
+  /// Writer only: remembers a delete. The row that it kills, if any, is marked by the caller.
+  func bury(id: RecordID, version: Version, sequence: UInt64) {
+    state.withLock {
+      $0.slots[id] = .tombstone(version)
+      $0.lastSequence = sequence
+    }
+  }
+
+  var tombstones: [(id: RecordID, version: Version)] {
+    state.withLock { state in
+      state.slots.compactMap { id, slot in
+        if case .tombstone(let version) = slot { (id, version) } else { nil }
+      }
+    }
+  }
+
+  /// All rows in the order of their ids (several versions of one id stand side by side).
+  func sortedRows() throws(RoostError) -> [UInt32] {
+    let (count, cached) = state.withLock { ($0.rowCount, $0.sortedRows) }
+    if cached.count == count { return cached }
+    let sorted = (0..<UInt32(count)).sorted { a, b in
+      compareEncodedIDs(entries.idBytes(Int(a)), entries.idBytes(Int(b))) < 0
+    }
+    state.withLock { $0.sortedRows = sorted }
+    return sorted
+  }
+
+  /// Bytes that the rows have taken so far.
+  var memoryBytes: Int { entries.usedBytes + rowCount * (vectors.stride + graph.neighboursMax * 4 + 24) }
+}
