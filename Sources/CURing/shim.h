@@ -5,12 +5,17 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-// _GNU_SOURCE renames the field of fd_set, and two modules must agree on a type: take this one as Glibc has it.
+// _GNU_SOURCE renames a field of fd_set and adds a case to __rusage_who, and two modules must agree on a
+// type: take these as Glibc has them.
 #include <features.h>
 #pragma push_macro("__USE_XOPEN")
 #undef __USE_XOPEN
 #include <sys/select.h>
 #pragma pop_macro("__USE_XOPEN")
+#pragma push_macro("__USE_GNU")
+#undef __USE_GNU
+#include <sys/resource.h>
+#pragma pop_macro("__USE_GNU")
 #include <fcntl.h>
 #include <liburing.h>
 #include <pthread.h>
