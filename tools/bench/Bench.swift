@@ -1,0 +1,9 @@
+// `tools/run bench NAME …`: measurements, each printing one JSON line per operating point.
+
+import ArgumentParser
+
+@main
+struct Bench: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measures Roost on this machine.", subcommands: [RingCommand.self])
+}
