@@ -7,7 +7,7 @@ import Testing
 @testable import Storage
 
 enum WorldKind: String, CaseIterable, CustomTestStringConvertible {
-  case ring
+  case ring, memory
   var testDescription: String { rawValue }
 }
 
@@ -35,6 +35,10 @@ struct TestWorld {
         throw error
       }
       await removeTree(directory, runtime.files)
+    case .memory:
+      let disk = MemoryDisk(directories: ["/data"])
+      try await body(
+        TestWorld(kind: kind, files: disk, transport: try Runtime.system().transport, directory: "/data"))
     }
   }
 }
