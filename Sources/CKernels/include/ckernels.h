@@ -2,6 +2,7 @@
 #ifndef ROOST_CKERNELS_H
 #define ROOST_CKERNELS_H
 
+#include "codes.h"
 #include "crc32c.h"
 #include "distance.h"
 

@@ -72,6 +72,12 @@ struct RowSet: ~Copyable {
     count = 0
   }
 
+  @inline(__always)
+  func contains(_ row: UInt32) -> Bool {
+    assert(Int(row >> 6) < wordCount)
+    return words[Int(row >> 6)] & (1 << UInt64(row & 63)) != 0
+  }
+
   /// Adds a row below the `rowCount` of `reset`; returns whether it is new.
   @inline(__always)
   mutating func insert(_ row: UInt32) -> Bool {

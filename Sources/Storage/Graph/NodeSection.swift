@@ -1,0 +1,72 @@
+// Writes the nodes of a finished graph as blocks in pages, in any order of rows.
+
+import Core
+
+/// Encodes the node section of a segment from a graph on which `finish` was called.
+struct NodeSectionEncoder: Sendable {
+  let layout: NodeLayout
+  private let graph: GrowingGraph
+  /// `order[newRow]` is the graph's row.
+  private let order: [UInt32]
+  /// The new row of each of the graph's rows, or `NodeLayout.none`.
+  private let newRows: [UInt32]
+
+  /// - Parameter order: the graph's rows to write, in their new order; neighbours that are not among them
+  ///   are left out.
+  init(graph: GrowingGraph, order: [UInt32]) {
+    self.graph = graph
+    self.order = order
+    layout = NodeLayout(shape: graph.shape, degree: graph.degree)
+    var newRows = [UInt32](repeating: NodeLayout.none, count: graph.capacity)
+    for (newRow, row) in order.enumerated() { newRows[Int(row)] = UInt32(newRow) }
+    self.newRows = newRows
+  }
+
+  var rowCount: Int { order.count }
+  var runCount: Int { layout.runCount(rows: rowCount) }
+
+  /// Rows to start searches from, in the new order.
+  var entryPoints: [UInt32] {
+    guard rowCount > 0 else { return [] }
+    if let entry = graph.entry, newRows[Int(entry)] != NodeLayout.none { return [newRows[Int(entry)]] }
+    return [0]
+  }
+
+  /// Fills `page` (`layout.runBytes` bytes) with one run of blocks.
+  func encode(run: Int, into page: UnsafeMutableRawBufferPointer) {
+    precondition(page.count == layout.runBytes && run >= 0 && run < runCount)
+    page.initializeMemory(as: UInt8.self, repeating: 0)
+    guard let base = page.baseAddress else { return }
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: graph.neighboursMax) { list in
+      guard let neighbours = list.baseAddress else { return }
+      let first = layout.firstRow(ofRun: run)
+      for newRow in first..<min(first + layout.blocksPerRun, rowCount) {
+        let row = order[newRow]
+        let block = base + (newRow - first) * layout.stride
+        block.copyMemory(from: graph.vector(row), byteCount: layout.shape.rowBytes)
+        let count = graph.neighbours(of: row, into: neighbours)
+        var written = 0
+        for index in 0..<count where written < layout.degree {
+          let neighbour = newRows[Int(neighbours[index])]
+          guard neighbour != NodeLayout.none else { continue }
+          (block + layout.listOffset + written * 4).storeBytes(of: neighbour.littleEndian, as: UInt32.self)
+          written += 1
+        }
+        for index in written..<layout.degree {
+          (block + layout.listOffset + index * 4).storeBytes(of: NodeLayout.none, as: UInt32.self)
+        }
+      }
+    }
+  }
+
+  /// Writes all runs as one section.
+  func write(to writer: PagedFileWriter) async throws(RoostError) -> Section {
+    writer.beginSection()
+    let buffer = IOBuffer(count: layout.runBytes)
+    for run in 0..<runCount {
+      encode(run: run, into: buffer.mutableBytes)
+      try await writer.append(buffer.bytes)
+    }
+    return try await writer.endSection()
+  }
+}

@@ -1,0 +1,198 @@
+// 4-bit codes of vectors, for ranking neighbours without reading them from disk. `spec/graph.md`, "Codes".
+
+import CKernels
+import Core
+
+/// How vectors become codes: shift by the mean, rotate, round each dimension to one of 16 levels.
+///
+/// The random rotation spreads every vector's length evenly over the dimensions, so one scale a vector
+/// serves all of them (RaBitQ, arXiv:2405.12497; LVQ, arXiv:2304.04759).
+struct CodeBook: Sendable {
+  static let formatVersion: UInt32 = 1
+  private static let magic: UInt32 = 0x3143_4f52  // "ROC1"
+  private static let rotationSeed: UInt64 = 0x726f_6f73_7431
+  private static let meanSample = 16_384
+
+  let shape: VectorShape
+  private let mean: [Float]
+  private let signs: [UInt64]
+  let kernel: roost_code_kernel
+
+  /// - Parameter mean: `[dimension]`, the centre of the vectors (normalised ones for cosine).
+  init(shape: VectorShape, mean: [Float], level: KernelLevel = .best) {
+    precondition(mean.count == shape.dimension)
+    self.shape = shape
+    self.mean = mean
+    kernel = roost_code_kernel_at(level.rawValue)
+    var random = SplitMix64(seed: Self.rotationSeed)
+    signs = (0..<(4 * shape.dimension + 63) / 64).map { _ in random.next() }
+  }
+
+  /// A book for `count` vectors, from the mean of an even sample of them.
+  init(shape: VectorShape, count: Int, vector: (Int) -> UnsafeRawPointer) {
+    var sum = [Double](repeating: 0, count: shape.dimension)
+    var floats = [Float](repeating: 0, count: shape.dimension)
+    let sampled = min(count, Self.meanSample)
+    for index in 0..<sampled {
+      Self.load(vector(index * count / sampled), shape, into: &floats)
+      for dimension in sum.indices { sum[dimension] += Double(floats[dimension]) }
+    }
+    self.init(shape: shape, mean: sum.map { Float($0 / Double(max(sampled, 1))) })
+  }
+
+  /// Bytes of codes in a row; scale and squared norm follow.
+  var halfBytes: Int { (shape.dimension + 1) / 2 }
+  /// From one coded row to the next.
+  var rowStride: Int { (halfBytes + 8 + 3) & ~3 }
+  /// From the start of the section to the first row.
+  static func headerBytes(dimension: Int) -> Int { (20 + dimension * 4 + 63) & ~63 }
+
+  func sectionBytes(rows: Int) -> Int { Self.headerBytes(dimension: shape.dimension) + rows * rowStride }
+
+  /// Magic, version, dimension, element, metric, row stride (u32 each but the two bytes and their padding),
+  /// the mean, zeros to a multiple of 64.
+  var encodedHeader: [UInt8] {
+    var writer = ByteWriter(reserving: Self.headerBytes(dimension: shape.dimension))
+    writer.u32(Self.magic)
+    writer.u32(Self.formatVersion)
+    writer.u32(UInt32(shape.dimension))
+    writer.u8(shape.element.rawValue)
+    writer.u8(shape.metric.rawValue)
+    writer.u16(0)
+    writer.u32(UInt32(rowStride))
+    for value in mean { writer.f32(value) }
+    writer.pad(to: 64)
+    return writer.bytes
+  }
+
+  /// Reads a header that `encodedHeader` made for this shape; refuses anything else with `.corrupted`.
+  init(shape: VectorShape, header: UnsafeRawBufferPointer, file: String, offset: UInt64) throws(RoostError) {
+    func refuse(_ message: String) -> RoostError { .corrupted(message, file: file, offset: offset) }
+    guard header.count == Self.headerBytes(dimension: shape.dimension) else {
+      throw refuse("the header of the codes has \(header.count) bytes")
+    }
+    var reader = ByteReader(header)
+    guard try reader.u32() == Self.magic, try reader.u32() == Self.formatVersion else {
+      throw refuse("the section of codes has an unknown format")
+    }
+    guard try reader.u32() == UInt32(shape.dimension), try reader.u8() == shape.element.rawValue,
+      try reader.u8() == shape.metric.rawValue, try reader.u16() == 0
+    else { throw refuse("the codes are of other vectors") }
+    let stride = try reader.u32()
+    var mean: [Float] = []
+    mean.reserveCapacity(shape.dimension)
+    for _ in 0..<shape.dimension { mean.append(try reader.f32()) }
+    self.init(shape: shape, mean: mean)
+    guard stride == UInt32(rowStride) else { throw refuse("coded rows of \(stride) bytes") }
+  }
+
+  /// Codes one vector into `row` (`rowStride` bytes).
+  func encode(_ vector: UnsafeRawPointer, into row: UnsafeMutableRawPointer, floats: inout [Float]) {
+    Self.load(vector, shape, into: &floats)
+    for index in floats.indices { floats[index] -= mean[index] }
+    roost_rotate(&floats, shape.dimension, signs)
+    roost_encode_codes(floats, shape.dimension, row.assumingMemoryBound(to: UInt8.self))
+  }
+
+  /// The elements as floats; for cosine, of length 1.
+  private static func load(_ vector: UnsafeRawPointer, _ shape: VectorShape, into floats: inout [Float]) {
+    switch shape.element {
+    case .f32:
+      for index in 0..<shape.dimension {
+        floats[index] = vector.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
+      }
+      return
+    case .u8: for index in 0..<shape.dimension { floats[index] = Float(vector.load(fromByteOffset: index, as: UInt8.self)) }
+    case .i8: for index in 0..<shape.dimension { floats[index] = Float(vector.load(fromByteOffset: index, as: Int8.self)) }
+    }
+    guard shape.metric == .cosine else { return }
+    var squared: Float = 0
+    for value in floats { squared += value * value }
+    guard squared > 0 else { return }
+    let scale = 1 / squared.squareRoot()
+    for index in floats.indices { floats[index] *= scale }
+  }
+
+  /// Prepares `query` to estimate distances from codes.
+  func prepare(_ query: CodeQuery, for vector: UnsafeRawPointer) {
+    let dimension = shape.dimension
+    query.resize(dimension: dimension, half: halfBytes)
+    Self.load(vector, shape, into: &query.floats)
+    var base: Float = 0
+    if shape.metric == .l2 {
+      for index in 0..<dimension { query.floats[index] -= mean[index] }
+    } else {
+      var product: Float = 0
+      for index in 0..<dimension { product += query.floats[index] * mean[index] }
+      base = (shape.metric == .cosine ? 1 : 0) - product
+    }
+    roost_rotate(&query.floats, dimension, signs)
+    var largest: Float = 0
+    var squared: Float = 0
+    for value in query.floats {
+      largest = max(largest, abs(value))
+      squared += value * value
+    }
+    let step = largest > 0 && largest.isFinite ? largest / 127 : 1
+    var sum: Int32 = 0
+    for index in 0..<dimension {
+      let value = query.floats[index] / step
+      let level = Int8(max(-127, min(127, value.isFinite ? value.rounded() : 0)))
+      query.setLevel(level, at: index)
+      sum += Int32(level)
+    }
+    query.parameters = roost_code_query(
+      low: query.low, high: query.high, half: halfBytes,
+      base: shape.metric == .l2 ? squared : base, norm_weight: shape.metric == .l2 ? 1 : 0,
+      scale_weight: (shape.metric == .l2 ? -2 : -1) * step, offset: 7.5 * Float(sum))
+  }
+}
+
+/// A query in the form that the code kernel takes; reused from query to query.
+final class CodeQuery {
+  fileprivate var floats: [Float] = []
+  fileprivate private(set) var low: UnsafeMutablePointer<Int8>
+  fileprivate private(set) var high: UnsafeMutablePointer<Int8>
+  private var half: Int
+  fileprivate var parameters: roost_code_query
+
+  init() {
+    half = 1
+    low = .allocate(capacity: 1)
+    high = .allocate(capacity: 1)
+    parameters = roost_code_query(
+      low: low, high: high, half: 0, base: 0, norm_weight: 0, scale_weight: 0, offset: 0)
+  }
+
+  deinit {
+    low.deallocate()
+    high.deallocate()
+  }
+
+  fileprivate func resize(dimension: Int, half: Int) {
+    if floats.count != dimension { floats = [Float](repeating: 0, count: dimension) }
+    if self.half != half {
+      low.deallocate()
+      high.deallocate()
+      self.half = half
+      low = .allocate(capacity: half)
+      high = .allocate(capacity: half)
+      low.initialize(repeating: 0, count: half)
+      high.initialize(repeating: 0, count: half)
+    }
+    high[half - 1] = 0
+  }
+
+  fileprivate func setLevel(_ level: Int8, at dimension: Int) {
+    if dimension < half { low[dimension] = level } else { high[dimension - half] = level }
+  }
+
+  /// Estimates the distances to `count` coded rows.
+  @inline(__always)
+  func estimate(
+    _ kernel: roost_code_kernel, _ rows: UnsafePointer<UnsafeRawPointer>, _ count: Int,
+    into estimates: UnsafeMutablePointer<Float>
+  ) {
+    kernel(&parameters, rows, count, estimates)
+  }
+}
