@@ -5,5 +5,6 @@ import ArgumentParser
 @main
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measures Roost on this machine.", subcommands: [RingCommand.self])
+    commandName: "bench", abstract: "Measures Roost on this machine.",
+    subcommands: [KernelsCommand.self, RingCommand.self])
 }

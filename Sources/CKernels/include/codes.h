@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 // Distances estimated from 4-bit codes. A coded row is `half` bytes of codes, byte i with dimension i in
-// its low and dimension half + i in its high four bits, then two f32: scale and squared norm. A code c
-// stands for scale * (c - 7.5). See spec/graph.md, "Codes".
+// its low and dimension half + i in its high four bits, then two f32: scale and, for l2 and cosine, the
+// squared norm. A code c stands for scale * (c - 7.5). See spec/graph.md, "Codes".
 
 #pragma clang assume_nonnull begin
 

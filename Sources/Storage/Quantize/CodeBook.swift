@@ -89,9 +89,16 @@ struct CodeBook: Sendable {
   /// Codes one vector into `row` (`rowStride` bytes).
   func encode(_ vector: UnsafeRawPointer, into row: UnsafeMutableRawPointer, floats: inout [Float]) {
     Self.load(vector, shape, into: &floats)
-    for index in floats.indices { floats[index] -= mean[index] }
+    var withMean: Float = 0
+    for index in floats.indices {
+      floats[index] -= mean[index]
+      withMean += floats[index] * mean[index]
+    }
     roost_rotate(&floats, shape.dimension, signs)
     roost_encode_codes(floats, shape.dimension, row.assumingMemoryBound(to: UInt8.self))
+    if shape.metric == .innerProduct {
+      row.storeBytes(of: withMean, toByteOffset: halfBytes + 4, as: Float.self)
+    }
   }
 
   /// The elements as floats; for cosine, of length 1.
@@ -118,13 +125,10 @@ struct CodeBook: Sendable {
     let dimension = shape.dimension
     query.resize(dimension: dimension, half: halfBytes)
     Self.load(vector, shape, into: &query.floats)
-    var base: Float = 0
-    if shape.metric == .l2 {
-      for index in 0..<dimension { query.floats[index] -= mean[index] }
-    } else {
-      var product: Float = 0
-      for index in 0..<dimension { product += query.floats[index] * mean[index] }
-      base = (shape.metric == .cosine ? 1 : 0) - product
+    var withMean: Float = 0
+    for index in 0..<dimension {
+      withMean += query.floats[index] * mean[index]
+      query.floats[index] -= mean[index]
     }
     roost_rotate(&query.floats, dimension, signs)
     var largest: Float = 0
@@ -141,10 +145,17 @@ struct CodeBook: Sendable {
       query.setLevel(level, at: index)
       sum += Int32(level)
     }
+    // With x' = x − mean and q' = q − mean: |q − x|² = |q'|² + |x'|² − 2 q'·x'; 1 − cosine is half of that;
+    // −q·x = −q·mean − mean·x' − q'·x'. The rows hold |x'|², or mean·x' for the inner product.
+    let (base, normWeight, productWeight): (Float, Float, Float) =
+      switch shape.metric {
+      case .l2: (squared, 1, -2)
+      case .cosine: (squared / 2, 0.5, -1)
+      case .innerProduct: (-withMean, -1, -1)
+      }
     query.parameters = roost_code_query(
-      low: query.low, high: query.high, half: halfBytes,
-      base: shape.metric == .l2 ? squared : base, norm_weight: shape.metric == .l2 ? 1 : 0,
-      scale_weight: (shape.metric == .l2 ? -2 : -1) * step, offset: 7.5 * Float(sum))
+      low: query.low, high: query.high, half: halfBytes, base: base, norm_weight: normWeight,
+      scale_weight: productWeight * step, offset: 7.5 * Float(sum))
   }
 }
 

@@ -31,6 +31,18 @@ struct ClusteredVectors {
     queries = (0..<queryCount).map { _ in point() }
   }
 
+  /// The same shape and queries, and the first row `count` times.
+  func repeated(_ count: Int) -> ClusteredVectors {
+    ClusteredVectors(shape: shape, rows: [[UInt8]](repeating: rows[0], count: count), queries: queries)
+  }
+
+  private init(shape: VectorShape, rows: [[UInt8]], queries: [[UInt8]]) {
+    self.shape = shape
+    self.rows = rows
+    self.queries = queries
+    distance = DistanceFunction(shape)
+  }
+
   static func encode(_ values: [Float], _ shape: VectorShape) -> [UInt8] {
     switch shape.element {
     case .u8: return values.map { UInt8(min(max($0 * 32 + 128, 0), 255)) }

@@ -1,0 +1,37 @@
+// Where node blocks lie.
+
+import Core
+import Testing
+
+@testable import Storage
+
+@Suite struct NodeLayoutTests {
+  @Test func usualShapes() {
+    let bytes = NodeLayout(shape: VectorShape(dimension: 128, element: .u8, metric: .l2), degree: 32)
+    #expect(bytes.blockBytes == 256 && bytes.stride == 256 && bytes.blocksPerRun == 16 && bytes.pagesPerRun == 1)
+    let floats = NodeLayout(shape: VectorShape(dimension: 128, element: .f32, metric: .l2), degree: 32)
+    #expect(floats.blockBytes == 640 && floats.stride == 640 && floats.blocksPerRun == 6)
+    let large = NodeLayout(shape: VectorShape(dimension: 1024, element: .f32, metric: .l2), degree: 32)
+    #expect(large.blockBytes == 4224 && large.pagesPerRun == 2 && large.blocksPerRun == 1 && large.stride == 8192)
+  }
+
+  @Test func blocksFitAndDoNotOverlap() {
+    for dimension in [1, 2, 3, 5, 31, 63, 64, 100, 128, 255, 300, 768, 999, 1000, 1024, 3000, 4096] {
+      for element in VectorElement.allCases {
+        for degree in [2, 32, 64] {
+          let layout = NodeLayout(
+            shape: VectorShape(dimension: dimension, element: element, metric: .l2), degree: degree)
+          #expect(layout.stride >= layout.blockBytes)
+          #expect(layout.stride * layout.blocksPerRun <= layout.runBytes)
+          #expect(layout.blocksPerRun == max(1, 4096 / layout.blockBytes))
+          #expect(layout.listOffset % 4 == 0 && layout.stride % 4 == 0)
+          for row in [0, 1, 2, 340, 341, 342, 4095, 65_537, 123_456_789, 1 << 30, (1 << 31) - 1] {
+            let run = layout.run(of: UInt32(row))
+            #expect(run == row / layout.blocksPerRun)
+            #expect(layout.offset(of: UInt32(row), inRun: run) == row % layout.blocksPerRun * layout.stride)
+          }
+        }
+      }
+    }
+  }
+}
