@@ -8,8 +8,13 @@ final class ScratchPool: Sendable {
   private let idle = Mutex<[GraphScratch]>([])
 
   func with<T, Failure: Error>(_ body: (GraphScratch) throws(Failure) -> T) throws(Failure) -> T {
-    let scratch = idle.withLock { $0.popLast() } ?? GraphScratch()
-    defer { idle.withLock { $0.append(scratch) } }
+    let scratch = borrow()
+    defer { giveBack(scratch) }
     return try body(scratch)
   }
+
+  /// For use across suspensions; every scratch borrowed goes back once.
+  func borrow() -> GraphScratch { idle.withLock { $0.popLast() } ?? GraphScratch() }
+
+  func giveBack(_ scratch: GraphScratch) { idle.withLock { $0.append(scratch) } }
 }

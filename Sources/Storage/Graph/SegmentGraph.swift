@@ -13,6 +13,7 @@ final class SegmentGraph: Sendable {
   /// Present when the file is not mapped.
   let codes: CodeTable?
   let cache: RunCache?
+  private let scratches = ScratchPool()
 
   /// Checks sizes against `count`; refuses what does not fit with `.corrupted`.
   /// - Parameter cacheBytes: memory for the runs near the entry, when the file is not mapped.
@@ -47,7 +48,50 @@ final class SegmentGraph: Sendable {
     }
   }
 
+  static func open(
+    file: PagedFile, nodes: Section, codes: Section, shape: VectorShape, degree: Int, count: Int,
+    entryPoints: [UInt32], cacheBytes: Int = 0
+  ) async throws(RoostError) -> SegmentGraph {
+    try SegmentGraph(
+      file: file, nodes: nodes, codes: codes, layout: NodeLayout(shape: shape, degree: degree), count: count,
+      entryPoints: entryPoints, cacheBytes: cacheBytes)
+  }
+
   var count: Int { nodes.rowCount }
+
+  /// The `k` nearest accepted rows, ascending by distance, then row: from the mapping or by page reads,
+  /// whichever the file is open for. The bytes of `query` must stay valid until the call returns.
+  /// - Returns: the number of reads.
+  func search<A: RowAcceptor>(
+    query: UnsafeRawPointer, k: Int, effort: Int, acceptor: inout A, results: inout [Candidate]
+  ) async throws(RoostError) -> Int {
+    let scratch = scratches.borrow()
+    defer { scratches.giveBack(scratch) }
+    if file.isMapped {
+      try searchMapped(
+        query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
+      return 0
+    }
+    return try await searchPaged(
+      query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
+  }
+
+  /// The `k` nearest accepted rows of a range, by comparing with each; as `search` otherwise.
+  func exactSearch<A: RowAcceptor>(
+    rows: Range<Int>, query: UnsafeRawPointer, k: Int, acceptor: inout A, results: inout [Candidate]
+  ) async throws(RoostError) -> Int {
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= count)
+    let list = UInt32(rows.lowerBound)..<UInt32(rows.upperBound)
+    let scratch = scratches.borrow()
+    defer { scratches.giveBack(scratch) }
+    if file.isMapped {
+      try exactScanMapped(
+        rows: list, query: query, k: k, acceptor: &acceptor, scratch: scratch, results: &results)
+      return 0
+    }
+    return try await exactScanPaged(
+      rows: list, query: query, k: k, acceptor: &acceptor, scratch: scratch, results: &results)
+  }
 
   /// Memory held besides mapped pages.
   var residentBytes: Int { (codes?.residentBytes ?? 0) + (cache?.residentBytes ?? 0) }
@@ -78,22 +122,61 @@ final class SegmentGraph: Sendable {
     return try nodes.vector(row)
   }
 
-  /// The vector of a row: from the mapping, the cache, or by one read.
-  func vector(_ row: UInt32) async throws(RoostError) -> Vector {
+  /// The bytes of a row's vector: from the mapping, the cache, or by one read.
+  func vectorBytes(row: UInt32) async throws(RoostError) -> [UInt8] {
     precondition(Int(row) < count)
     let run = layout.run(of: row)
     let offset = layout.offset(of: row, inRun: run)
-    if file.isMapped { return makeVector(try nodes.vector(row)) }
-    if let cached = cache?.pointer(run) { return makeVector(cached + offset) }
+    if file.isMapped { return copyVector(try nodes.vector(row)) }
+    if let cached = cache?.pointer(run) { return copyVector(cached + offset) }
     let buffer = IOBuffer(count: layout.runBytes, alignment: PagedFile.pageBytes)
     let got = try await file.file.read(into: buffer, range: 0..<layout.runBytes, at: fileOffset(ofRun: run))
     try verify(run: run, UnsafeRawPointer(buffer.base), byteCount: got)
-    return makeVector(buffer.base + offset)
+    return copyVector(buffer.base + offset)
   }
 
-  private func makeVector(_ bytes: UnsafeRawPointer) -> Vector {
-    let raw = UnsafeRawBufferPointer(start: bytes, count: layout.shape.rowBytes)
-    return Vector(element: layout.shape.element, bytes: Array(raw))
+  private func copyVector(_ bytes: UnsafeRawPointer) -> [UInt8] {
+    Array(UnsafeRawBufferPointer(start: bytes, count: layout.shape.rowBytes))
+  }
+
+  /// Hands every row, ascending, to `body`: row, vector bytes (valid during the call) and neighbours.
+  func forEachNode(_ body: (UInt32, UnsafeRawBufferPointer, [UInt32]) -> Void) async throws(RoostError) {
+    let runCount = layout.runCount(rows: count)
+    let runsPerRead = max(1, (256 << 10) / layout.runBytes)
+    let buffer = file.isMapped ? nil : IOBuffer(count: runsPerRead * layout.runBytes, alignment: PagedFile.pageBytes)
+    var list = [UInt32](repeating: 0, count: layout.degree)
+    for firstRun in stride(from: 0, to: runCount, by: runsPerRead) {
+      let runs = firstRun..<min(firstRun + runsPerRead, runCount)
+      if let buffer {
+        let got = try await file.file.read(
+          into: buffer, range: 0..<runs.count * layout.runBytes, at: fileOffset(ofRun: firstRun))
+        for run in runs {
+          let start = (run - firstRun) * layout.runBytes
+          try verify(run: run, UnsafeRawPointer(buffer.base + start), byteCount: got - start)
+        }
+      }
+      for row in layout.firstRow(ofRun: firstRun)..<min(layout.firstRow(ofRun: runs.upperBound), count) {
+        let row = UInt32(row)
+        let run = layout.run(of: row)
+        let block: UnsafeRawPointer
+        if let buffer {
+          block = UnsafeRawPointer(buffer.base) + (run - firstRun) * layout.runBytes + layout.offset(of: row, inRun: run)
+        } else {
+          block = try nodes.block(row)
+        }
+        let found = try layout.readNeighbours(block, of: row, rowCount: count, into: &list) {
+          (file.path, fileOffset(ofRun: run))
+        }
+        body(row, UnsafeRawBufferPointer(start: block, count: layout.shape.rowBytes), Array(list.prefix(found)))
+      }
+    }
+  }
+
+  /// Checks every node through the mapping: its pages' checksums and its neighbour ids.
+  func verifyMapped() throws(RoostError) {
+    var list = [UInt32](repeating: 0, count: layout.degree)
+    for page in 0..<nodesSection.pageCount { _ = try file.mappedPage(nodesSection.firstPage + page) }
+    for row in 0..<UInt32(count) { _ = try nodes.neighbours(of: row, into: &list) }
   }
 
   func firstPage(ofRun run: Int) -> Int { nodesSection.firstPage + run * layout.pagesPerRun }

@@ -29,6 +29,20 @@ enum CodeSectionWriter {
   }
 }
 
+/// Writes what `SegmentGraph` reads.
+enum GraphSectionWriter {
+  /// Writes nodes and codes of a graph on which `finish` was called.
+  /// - Parameter order: the graph's rows in the order of the segment.
+  static func write(
+    _ graph: GrowingGraph, order: [UInt32], to writer: PagedFileWriter, workers: any Workers
+  ) async throws(RoostError) -> (nodes: Section, codes: Section, entryPoints: [UInt32]) {
+    let encoder = NodeSectionEncoder(graph: graph, order: order)
+    let nodes = try await encoder.write(to: writer)
+    let codes = try await CodeSectionWriter.write(graph, order: order, workers: workers, to: writer)
+    return (nodes, codes, encoder.entryPoints)
+  }
+}
+
 /// The codes of all rows of a segment, in memory.
 final class CodeTable: Sendable {
   let book: CodeBook

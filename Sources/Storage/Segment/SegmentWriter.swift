@@ -33,8 +33,7 @@ enum SegmentWriter {
       footer.tombstoneCount = source.tombstones.count
       footer.lastSequence = source.lastSequence
       let graph = try await GraphSectionWriter.write(
-        source.graph, order: source.order, shape: schema.shape, degree: schema.degree, to: writer,
-        workers: runtime.workers)
+        source.graph, order: source.order, to: writer, workers: runtime.workers)
       footer.sections[.nodes] = graph.nodes
       footer.sections[.codes] = graph.codes
       footer.entryPoints = graph.entryPoints

@@ -86,11 +86,21 @@ private func searchMapped<A: RowAcceptor>(
       #expect(
         try searchMapped(mapped, query, k: 10, effort: 40) == sealed.graph.find(query, k: 10, effort: 40))
     }
-    #expect(try Array(data.rows[17]) == (await mapped.vector(17)).bytes)
+    #expect(try await mapped.vectorBytes(row: 17) == data.rows[17])
+    try mapped.verifyMapped()
 
     let paged = try await sealed.open(mapped: false)
-    #expect(try Array(data.rows[17]) == (await paged.vector(17)).bytes)
+    #expect(try await paged.vectorBytes(row: 17) == data.rows[17])
     #expect(paged.residentBytes > 0)
+    for graph in [mapped, paged] {
+      var next: UInt32 = 0
+      try await graph.forEachNode { row, vector, neighbours in
+        #expect(row == next && Array(vector) == data.rows[Int(row)])
+        #expect(neighbours == sealed.graph.neighbourArray(Int(row)))
+        next += 1
+      }
+      #expect(next == 400)
+    }
     var answers: [[UInt8]: [Candidate]] = [:]
     let scratch = GraphScratch()
     for query in data.queries {
@@ -201,12 +211,13 @@ private func searchMapped<A: RowAcceptor>(
     }
     let mapped = try await sealed.open(mapped: true, damage: flip)
     #expect(throws: RoostError.self) { try searchMapped(mapped, data.queries[0], k: 3, effort: 10) }
+    #expect(throws: RoostError.self) { try mapped.verifyMapped() }
     let paged = try await sealed.open(mapped: false, damage: flip)
     for query in data.queries {
       let error = await #expect(throws: RoostError.self) { try await searchPaged(paged, query, k: 3, effort: 10) }
       #expect(error?.kind == .corrupted && error?.place.contains("sealed offset") == true)
     }
-    await #expect(throws: RoostError.self) { _ = try await paged.vector(3) }
+    await #expect(throws: RoostError.self) { _ = try await paged.vectorBytes(row: 3) }
     await #expect(throws: RoostError.self) {
       _ = try await sealed.open(mapped: false, damage: { $0[sealed.codes.firstPage * 4096 + 9] ^= 1 })
     }
