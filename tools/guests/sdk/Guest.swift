@@ -1,0 +1,61 @@
+// Roost guest SDK: what a module implements, and what it may call.
+
+/// A filter module. The source also says which type it is: `typealias ModuleFilter = MyFilter`.
+public protocol Filter {
+  /// Reads the parameters of the query; what it throws fails the query with that message.
+  init(parameters: Fields) throws(GuestError)
+  /// The names of the payload fields that `passes` reads; the host then copies just these. Empty: all.
+  var fields: [Bytes] { get }
+  /// Decides about one candidate.
+  func passes(_ candidate: Fields) -> Bool
+}
+
+extension Filter {
+  public var fields: [Bytes] { [] }
+}
+
+/// An embedder module. The source also says which type it is: `typealias ModuleEmbedder = MyEmbedder`.
+public protocol Embedder {
+  /// The length of the vectors, 1 to 4096.
+  static var dimension: Int { get }
+  init()
+  /// Writes the vector of one text (UTF-8) into `vector`, which holds `dimension` zeros.
+  mutating func embed(_ text: Bytes, into vector: UnsafeMutablePointer<Float>) throws(GuestError)
+}
+
+/// Why a guest gives up.
+public struct GuestError: Error {
+  public let message: StaticString
+  public init(_ message: StaticString) { self.message = message }
+}
+
+public enum LogLevel: Int32 {
+  case debug = 0
+  case info = 1
+  case warning = 2
+  case error = 3
+}
+
+/// Writes a line to the node's log.
+public func log(_ level: LogLevel, _ line: StaticString) {
+  hostLog(level.rawValue, line.utf8Start, Int32(line.utf8CodeUnitCount))
+}
+
+@_extern(wasm, module: "roost", name: "log") @_extern(c)
+func hostLog(_ level: Int32, _ line: UnsafePointer<UInt8>, _ size: Int32)
+
+@_extern(c, "roost_fail_text")
+func failText(_ text: UnsafePointer<UInt8>, _ size: UInt32) -> Int32
+
+extension GuestError {
+  /// Leaves the message where the host finds it; returns the status to fail with.
+  var status: Int32 { failText(message.utf8Start, UInt32(message.utf8CodeUnitCount)) }
+}
+
+/// The i-th item of a batch (spec/wasm-abi.md, "Batches").
+@inline(__always)
+func batchItem(_ input: UnsafeRawPointer, _ index: Int) -> Bytes {
+  let start = Int(input.load(fromByteOffset: index * 4, as: UInt32.self))
+  let end = Int(input.load(fromByteOffset: index * 4 + 4, as: UInt32.self))
+  return Bytes(start: input + start, count: end - start)
+}
