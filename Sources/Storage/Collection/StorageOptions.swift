@@ -21,6 +21,10 @@ public struct StorageOptions: Sendable {
   public var memtableRows: Int
   /// Bytes of ids and payloads in a memtable before it is written out.
   public var memtableEntryBytes: Int
+  /// Candidates kept while a new row is linked into a memtable's graph. Writes wait for it, so it is less
+  /// than the effort of the collection; compaction links rows again with all of that. At most the
+  /// collection's own effort is used.
+  public var memtableEffort: Int
   /// Segments of similar size that are merged into one.
   public var segmentsPerTier: Int
   /// Merge segments in the background. Off, only `compact` merges.
@@ -28,20 +32,17 @@ public struct StorageOptions: Sendable {
 
   public init(
     memoryBytes: Int = 2 << 30, sync: SyncPolicy = .always, memtableRows: Int = 65_536,
-    memtableEntryBytes: Int = 64 << 20, segmentsPerTier: Int = 4, compactsAutomatically: Bool = true
+    memtableEntryBytes: Int = 64 << 20, memtableEffort: Int = 64, segmentsPerTier: Int = 4, compactsAutomatically: Bool = true
   ) {
     precondition(memtableRows > 0 && memtableEntryBytes > 0 && segmentsPerTier > 1)
     self.memoryBytes = memoryBytes
     self.sync = sync
     self.memtableRows = memtableRows
     self.memtableEntryBytes = memtableEntryBytes
+    self.memtableEffort = memtableEffort
     self.segmentsPerTier = segmentsPerTier
     self.compactsAutomatically = compactsAutomatically
   }
-
-  /// Memtables wait on the path of a write, so their graph is built with less effort; compaction
-  /// links the rows again with all of it.
-  func memtableEffort(_ schema: CollectionSchema) -> Int { min(schema.buildEffort, 64) }
 
   /// Share of the memory for decoded payload blocks.
   var payloadCacheBytes: Int { max(1 << 20, memoryBytes / 16) }

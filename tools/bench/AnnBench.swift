@@ -1,0 +1,170 @@
+// `bench ann`: recall against queries per second, in process or over the wire.
+
+import ArgumentParser
+import Core
+import Foundation
+import Storage
+
+struct AnnCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ann", abstract: "Nearest-neighbour search: recall, queries per second, latency.",
+    discussion: """
+      Builds an index (or reuses the one that an earlier run left) and prints one JSON line about it and one for
+      each operating point. Without files it makes its own clustered data.
+
+      Examples:
+        tools/run bench ann
+        tools/run bench ann --base base.u8bin --queries query.u8bin --groundtruth groundtruth.ibin
+        tools/run bench ann --count 1000000 --dimension 128 --memory 128000000 --threads 1,2
+      """)
+
+  @Option(help: "Base vectors: .fbin .u8bin .i8bin .fvecs .bvecs .npy.")
+  var base: String?
+  @Option(help: "Query vectors.")
+  var queries: String?
+  @Option(help: "Ground truth: .ibin or .ivecs. Without it, an exact search makes it.")
+  var groundtruth: String?
+  @Option(help: "l2, ip or cosine.")
+  var metric = "l2"
+  @Flag(help: "Store integer vectors as f32.")
+  var floats = false
+  @Option(help: "Memory for vectors and graph in bytes; less than the data means reading from disk.")
+  var memory: Int?
+  @Option(help: "Comma-separated numbers of queries side by side.")
+  var threads = "1"
+  @Flag(help: "Search over the wire, through a node in this process.")
+  var wire = false
+  @Option(help: "Comma-separated efforts (candidates kept during the walk) to measure.")
+  var effort = "10,16,24,32,48,64,96,128,192,256,384,512"
+  @Option(help: "Neighbours per graph node: 32 or 64.")
+  var degree = 32
+  @Option(help: "Candidates kept while a node is linked.")
+  var buildEffort = 100
+  @Option(help: "Seconds per operating point.")
+  var seconds = 2.0
+  @Option(help: "Folder for the index.")
+  var directory = ".cache/bench"
+  @Flag(help: "Build anew even if there is an index.")
+  var rebuild = false
+  @Option(help: "Vectors to make when no file is given.")
+  var count = 100_000
+  @Option(help: "Their dimension.")
+  var dimension = 128
+  @Option(help: "Seed of the made data.")
+  var seed: UInt64 = 1
+
+  func validate() throws {
+    guard Metric(name: metric) != nil else { throw ValidationError("metric must be l2, ip or cosine") }
+    guard (base == nil) == (queries == nil) else { throw ValidationError("--base and --queries go together") }
+    guard threadCounts.allSatisfy({ (1...64).contains($0) }), !threadCounts.isEmpty, !efforts.isEmpty, seconds > 0
+    else { throw ValidationError("--threads and --effort take numbers such as 1,2") }
+  }
+
+  var threadCounts: [Int] { threads.split(separator: ",").compactMap { Int($0) } }
+  var efforts: [Int] { effort.split(separator: ",").compactMap { Int($0) } }
+
+  func run() async throws {
+    let system = try SystemRuntime()
+    try await Task(executorPreference: system.rings[0]) {
+      try await AnnBench(command: self, runtime: system.runtime).run()
+    }.value
+    await system.shutdown()
+  }
+}
+
+struct AnnBench {
+  let command: AnnCommand
+  let runtime: Runtime
+
+  func run() async throws {
+    let data: AnnData
+    if let base = command.base, let queries = command.queries {
+      data = try await AnnData.load(
+        base: base, queries: queries, truth: command.groundtruth, asFloats: command.floats, files: runtime.files)
+    } else {
+      data = AnnData.make(
+        count: command.count, dimension: command.dimension, queries: 1000, seed: command.seed)
+    }
+    let index = try await AnnIndex.prepare(data, command, runtime)
+    let truth = try await data.truth.map { $0.nearest(10) }.orElse { try await index.exactNeighbours(data.queries) }
+    let target: any AnnTarget =
+      LocalTarget(collection: index.collection)
+    for threads in command.threadCounts {
+      for effort in command.efforts {
+        try await measure(data.queries, truth, target, effort: effort, threads: threads)
+      }
+    }
+    try await target.stop()
+    try await index.collection.close()
+  }
+
+  /// Runs the queries over and over for the set time and prints the line.
+  private func measure(
+    _ queries: [Vector], _ truth: [[UInt64]], _ target: any AnnTarget, effort: Int, threads: Int
+  ) async throws {
+    let deadline = DispatchTime.now().uptimeNanoseconds + UInt64(command.seconds * 1e9)
+    let start = DispatchTime.now().uptimeNanoseconds
+    let results = try await withThrowingTaskGroup(of: WorkerResult.self) { group in
+      for worker in 0..<threads {
+        let executor = runtime.executors[worker % runtime.executors.count]
+        group.addTask(executorPreference: executor) {
+          var result = WorkerResult()
+          var position = worker * queries.count / threads
+          repeat {
+            let query = position % queries.count
+            let began = DispatchTime.now().uptimeNanoseconds
+            let answer = try await target.search(queries[query], effort: effort)
+            result.micros.append(Double(DispatchTime.now().uptimeNanoseconds - began) / 1000)
+            result.found += Set(answer.ids).intersection(truth[query]).count
+            result.possible += truth[query].count
+            result.pagesRead += answer.pagesRead
+            position += 1
+          } while DispatchTime.now().uptimeNanoseconds < deadline
+          return result
+        }
+      }
+      return try await group.reduce(into: [WorkerResult]()) { $0.append($1) }
+    }
+    let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
+    let micros = results.flatMap(\.micros).sorted()
+    func percentile(_ share: Double) -> Double { micros[min(micros.count - 1, Int(Double(micros.count) * share))] }
+    printLine([
+      ("recall10", Double(results.reduce(0) { $0 + $1.found }) / Double(results.reduce(0) { $0 + $1.possible })),
+      ("qps", Double(micros.count) / elapsed), ("mean_us", micros.reduce(0, +) / Double(micros.count)),
+      ("p50_us", percentile(0.5)), ("p99_us", percentile(0.99)),
+      ("ios_per_query", Double(results.reduce(0) { $0 + $1.pagesRead }) / Double(micros.count)),
+      ("threads", threads), ("param", effort),
+    ])
+  }
+
+  private struct WorkerResult: Sendable {
+    var micros: [Double] = []
+    var found = 0
+    var possible = 0
+    var pagesRead = 0
+  }
+}
+
+extension Optional {
+  func orElse(_ body: () async throws -> Wrapped) async rethrows -> Wrapped {
+    if let self { return self }
+    return try await body()
+  }
+}
+
+extension GroundTruth {
+  /// The first `k` true neighbours of each query.
+  func nearest(_ k: Int) -> [[UInt64]] { (0..<queries).map { ids(ofQuery: $0).prefix(k).map(UInt64.init) } }
+}
+
+/// One JSON object on a line of its own, keys in the order given.
+func printLine(_ fields: [(String, any CustomStringConvertible)]) {
+  let text = fields.map { name, value in
+    switch value {
+    case let number as Double: "\"\(name)\":\(String(format: "%.4g", number))"
+    case let number as Int: "\"\(name)\":\(number)"
+    default: "\"\(name)\":\"\(value)\""
+    }
+  }
+  FileHandle.standardOutput.write(Data(("{" + text.joined(separator: ",") + "}\n").utf8))
+}

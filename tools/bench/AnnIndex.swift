@@ -1,0 +1,108 @@
+// The collection that `bench ann` searches, and the two ways to search it.
+
+import Core
+import Foundation
+import Storage
+
+struct AnnAnswer: Sendable {
+  var ids: [UInt64]
+  var pagesRead: Int
+}
+
+/// Where a query goes.
+protocol AnnTarget: Sendable {
+  func search(_ vector: Vector, effort: Int) async throws -> AnnAnswer
+  func stop() async throws
+}
+
+/// Straight into the engine.
+struct LocalTarget: AnnTarget {
+  let collection: Collection
+
+  func search(_ vector: Vector, effort: Int) async throws -> AnnAnswer {
+    let outcome = try await collection.explainedSearch(
+      SearchQuery(target: .vector(vector), k: 10, effort: effort, includePayload: false))
+    return AnnAnswer(ids: outcome.hits.map(\.id.number), pagesRead: outcome.pagesRead)
+  }
+
+  func stop() async throws {}
+}
+
+extension RecordID {
+  /// The number of a record whose id is one; the bench stores no others.
+  var number: UInt64 {
+    guard case .number(let number) = self else { preconditionFailure("the bench stores numbers only") }
+    return number
+  }
+}
+
+struct AnnIndex {
+  static let collectionName = "bench"
+
+  let collection: Collection
+  let dataDirectory: String
+
+  /// Opens the index of this data and these settings, or builds it; prints the line about it.
+  static func prepare(_ data: AnnData, _ command: AnnCommand, _ runtime: Runtime) async throws -> AnnIndex {
+    let metric = Metric(name: command.metric) ?? .l2
+    let schema = CollectionSchema(
+      dimension: data.dimension, element: data.element, metric: metric, degree: command.degree,
+      buildEffort: command.buildEffort)
+    let directory = "\(command.directory)/\(data.name)-\(metric.name)-\(command.degree)-\(command.buildEffort)"
+    let path = directory + "/collections/" + collectionName
+    var options = StorageOptions(
+      sync: .none, memtableRows: max(data.base.count, 1), memtableEntryBytes: 256 * max(data.base.count, 1),
+      compactsAutomatically: false)
+    options.memtableEffort = command.buildEffort
+    if command.rebuild, FileManager.default.fileExists(atPath: directory) {
+      try FileManager.default.removeItem(atPath: directory)
+    }
+    var buildSeconds = 0.0
+    if try await !Collection.exists(path, files: runtime.files) {
+      buildSeconds = try await build(data, path, schema, options, runtime)
+    }
+    options.memoryBytes = command.memory ?? 16 << 30
+    options.memtableRows = 1024
+    let collection = try await Collection.open(path, options: options, runtime: runtime)
+    let stats = await collection.stats()
+    printLine([
+      ("data", data.name), ("count", stats.liveRecords), ("dimension", data.dimension),
+      ("build_s", buildSeconds), ("disk_bytes", Int(stats.segmentBytes + stats.walBytes)),
+      ("rss_bytes", residentBytes()), ("resident", stats.isResident ? 1 : 0),
+    ])
+    return AnnIndex(collection: collection, dataDirectory: directory)
+  }
+
+  private static func build(
+    _ data: AnnData, _ path: String, _ schema: CollectionSchema, _ options: StorageOptions, _ runtime: Runtime
+  ) async throws -> Double {
+    let start = DispatchTime.now().uptimeNanoseconds
+    let collection = try await Collection.create(path, schema: schema, options: options, runtime: runtime)
+    for first in stride(from: 0, to: data.base.count, by: Limits.batchRecordsMax) {
+      let range = first..<min(first + Limits.batchRecordsMax, data.base.count)
+      _ = try await collection.put(range.map { PutRecord(id: .number(UInt64($0)), vector: data.base[$0]) })
+    }
+    try await collection.compact()
+    try await collection.close()
+    return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
+  }
+
+  /// The ten nearest of each query by comparing with every vector.
+  func exactNeighbours(_ queries: [Vector]) async throws -> [[UInt64]] {
+    var truth: [[UInt64]] = []
+    for query in queries {
+      let hits = try await collection.search(
+        SearchQuery(target: .vector(query), k: 10, exact: true, includePayload: false))
+      truth.append(hits.map(\.id.number))
+    }
+    return truth
+  }
+}
+
+/// The resident set of this process in bytes.
+func residentBytes() -> Int {
+  guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
+    let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+  else { return 0 }
+  return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+}
