@@ -37,8 +37,10 @@ struct TestWorld {
       await removeTree(directory, runtime.files)
     case .memory:
       let disk = MemoryDisk(directories: ["/data"])
+      let network = MemoryNetwork(seed: 1)
       try await body(
-        TestWorld(kind: kind, files: disk, transport: try Runtime.system().transport, directory: "/data"))
+        TestWorld(
+          kind: kind, files: disk, transport: network.transport(host: "localhost"), directory: "/data"))
     }
   }
 }
