@@ -14,6 +14,8 @@ public final class WasmModule: Sendable {
 
   public var name: String { code.name }
   public var kind: WasmModuleKind { code.kind }
+  /// The functions of the guest ABI that it exports, sorted.
+  public var exports: [String] { code.exports.sorted() }
 
   /// Starts an instance once, so that a module that cannot start is refused when it is published.
   init(code: ModuleCode) throws(RoostError) {

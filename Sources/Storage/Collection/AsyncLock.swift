@@ -3,14 +3,16 @@
 import Synchronization
 
 /// A fair lock for async code: waiters get it in the order in which they came.
-final class AsyncLock: Sendable {
+package final class AsyncLock: Sendable {
   private struct State {
     var isHeld = false
     var waiters: [UnsafeContinuation<Void, Never>] = []
   }
   private let state = Mutex(State())
 
-  func acquire() async {
+  package init() {}
+
+  package func acquire() async {
     await withUnsafeContinuation { continuation in
       let acquired = state.withLock { state in
         if state.isHeld {
@@ -24,7 +26,7 @@ final class AsyncLock: Sendable {
     }
   }
 
-  func release() {
+  package func release() {
     let next: UnsafeContinuation<Void, Never>? = state.withLock { state in
       precondition(state.isHeld)
       if state.waiters.isEmpty {

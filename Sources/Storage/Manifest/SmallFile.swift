@@ -3,10 +3,10 @@
 
 import Core
 
-enum SmallFile {
+package enum SmallFile {
   private static let bytesMax = 64 * 1024
 
-  static func write(
+  package static func write(
     _ path: String, title: String, lines: [String], directory: String, files: any FileSystem
   ) async throws(RoostError) {
     let body = ([title] + lines).map { $0 + "\n" }.joined()
@@ -27,7 +27,7 @@ enum SmallFile {
   }
 
   /// The lines after the title.
-  static func read(_ path: String, title: String, files: any FileSystem) async throws(RoostError) -> [String] {
+  package static func read(_ path: String, title: String, files: any FileSystem) async throws(RoostError) -> [String] {
     let file = try await files.open(path, [.read])
     let buffer: IOBuffer
     do throws(RoostError) {

@@ -1,0 +1,202 @@
+// Searches and scans: user code looked up and compiled, batches spread over the cores, long answers sent
+// in parts.
+
+import Core
+import Storage
+import Wasm
+import Wire
+
+extension Coordinator {
+  /// A part of a reply is sent when it has about this many bytes.
+  private static let partBytes = 256 * 1024
+  /// Queries of a batch that are answered before their answers are sent.
+  private static let queriesPerWindow = 32
+  /// Records that a scan asks the engine for at a time.
+  private static let recordsPerScan = 2_048
+  /// Records in a page of a scan.
+  private static let recordsPerPage = 1_000
+
+  // MARK: Search
+
+  func search(_ request: SearchRequest, _ context: RequestContext) async throws(RoostError) -> Response {
+    guard !request.queries.isEmpty else {
+      throw RoostError(.invalidArgument, "a search needs a query", at: "search")
+    }
+    for query in request.queries { try query.validate() }
+    try queries.enter(1)
+    defer { queries.leave(1) }
+    return try await collections.with(request.collection) { (collection) throws(RoostError) in
+      let (queries, used) = try await prepare(request.queries, collection.schema, context)
+      let coverage = Coverage(shardsAnswered: 1, shardsTotal: 1)
+      if queries.count == 1 {
+        let hits = try await collection.search(queries[0].query, filters: queries[0].filters())
+        return .search(SearchResponse(hits: [hits], modules: used, coverage: coverage))
+      }
+      return try await searchBatch(queries, collection, used, coverage, context)
+    }
+  }
+
+  /// A query whose text has become a vector and whose module is at hand.
+  private struct PreparedQuery: Sendable {
+    var query: SearchQuery
+    var module: WasmModule?
+
+    func filters() throws(RoostError) -> [any CandidateFilter] {
+      guard let module, let call = query.module else { return [] }
+      return [try module.makeFilter(parameters: call.parameters)]
+    }
+  }
+
+  private func prepare(
+    _ queries: [SearchQuery], _ schema: CollectionSchema, _ context: RequestContext
+  ) async throws(RoostError) -> (queries: [PreparedQuery], used: [ModuleVersion]) {
+    var prepared = queries.map { PreparedQuery(query: $0) }
+    var used: [ModuleVersion] = []
+    var textIndices: [Int] = []
+    var texts: [String] = []
+    for (index, query) in queries.enumerated() {
+      if let call = query.module {
+        let (version, module) = try await modules.use(call.module)
+        guard module.kind == .filter else {
+          throw RoostError(
+            .invalidArgument, "module '\(call.module)' is an embedder, not a filter", at: "search.module")
+        }
+        prepared[index].module = module
+        if !used.contains(version) { used.append(version) }
+      }
+      if case .text(let text) = query.target {
+        textIndices.append(index)
+        texts.append(text)
+      }
+    }
+    if !texts.isEmpty {
+      guard let embedder = schema.embedder else {
+        throw RoostError(
+          .invalidArgument, "the collection has no embedder for text", at: "search.target",
+          remedy: "search with a vector, or create the collection with an embedder")
+      }
+      let (version, module) = try await modules.use(embedder.module)
+      let vectors = try await embed(texts, module, deadlineNanos: context.deadlineNanos)
+      for (index, vector) in zip(textIndices, vectors) { prepared[index].query.target = .vector(vector) }
+      if !used.contains(version) { used.append(version) }
+    }
+    return (prepared, used)
+  }
+
+  private func searchBatch(
+    _ queries: [PreparedQuery], _ collection: Collection, _ used: [ModuleVersion], _ coverage: Coverage,
+    _ context: RequestContext
+  ) async throws(RoostError) -> Response {
+    var answers: [[SearchHit]] = []
+    var answerBytes = 0
+    var first = 0
+    var start = 0
+    while start < queries.count {
+      if Task.isCancelled { throw RoostError(.cancelled, "the search was cancelled", at: "search") }
+      let window = Array(queries[start..<min(start + Coordinator.queriesPerWindow, queries.count)])
+      for hits in try await searchSideBySide(window, collection) {
+        answerBytes += hits.reduce(16) { $0 + Coordinator.wireBytes($1) }
+        answers.append(hits)
+      }
+      start += window.count
+      if let parts = context.parts, start < queries.count, answerBytes >= Coordinator.partBytes {
+        try await parts.send(
+          .search(
+            SearchResponse(firstQuery: UInt32(first), hits: answers, modules: used, coverage: coverage)))
+        first += answers.count
+        answers = []
+        answerBytes = 0
+      }
+    }
+    return .search(SearchResponse(firstQuery: UInt32(first), hits: answers, modules: used, coverage: coverage))
+  }
+
+  /// Answers some queries, each core its share.
+  private func searchSideBySide(
+    _ queries: [PreparedQuery], _ collection: Collection
+  ) async throws(RoostError) -> [[SearchHit]] {
+    let executors = runtime.executors
+    let share = (queries.count + executors.count - 1) / executors.count
+    let results = await withTaskGroup(
+      of: (Int, Result<[[SearchHit]], RoostError>).self, returning: [Result<[[SearchHit]], RoostError>?].self
+    ) { group in
+      var results = [Result<[[SearchHit]], RoostError>?](repeating: nil, count: executors.count)
+      for (index, executor) in executors.enumerated() where index * share < queries.count {
+        let mine = queries[index * share..<min((index + 1) * share, queries.count)]
+        group.addTask(executorPreference: executor) {
+          do throws(RoostError) {
+            var answers: [[SearchHit]] = []
+            for query in mine {
+              if Task.isCancelled { throw RoostError(.cancelled, "the search was cancelled", at: "search") }
+              answers.append(try await collection.search(query.query, filters: query.filters()))
+            }
+            return (index, .success(answers))
+          } catch {
+            return (index, .failure(error))
+          }
+        }
+      }
+      for await (index, result) in group { results[index] = result }
+      return results
+    }
+    var answers: [[SearchHit]] = []
+    for result in results { if let result { answers += try result.get() } }
+    return answers
+  }
+
+  private static func wireBytes(_ hit: SearchHit) -> Int {
+    16 + (hit.vector?.bytes.count ?? 0) + (hit.payload.map { 32 * ($0.fields.count + 1) } ?? 0)
+  }
+
+  // MARK: Scan
+
+  func scan(_ request: ScanRequest, _ context: RequestContext) async throws(RoostError) -> Response {
+    try queries.enter(1)
+    defer { queries.leave(1) }
+    guard request.limit > 0 else {
+      return .scan(ScanPage(records: [], next: request.after))
+    }
+    return try await collections.with(request.collection) { (collection) throws(RoostError) in
+      var after = request.after
+      var left = request.limit
+      var page: [Record] = []
+      var pageBytes = 0
+      while true {
+        let wanted = Int(min(left, UInt64(Coordinator.recordsPerScan)))
+        let records = try await collection.scan(
+          after: after, limit: wanted, filter: request.filter, includeVector: request.includeVector)
+        let isEnd = records.count < wanted
+        for (index, record) in records.enumerated() {
+          page.append(record)
+          pageBytes += 64 + record.vector.bytes.count + Coordinator.wireBytes(record.payload)
+          guard pageBytes >= Coordinator.partBytes || page.count >= Coordinator.recordsPerPage else { continue }
+          let isLast = index == records.count - 1 && (isEnd || left == UInt64(records.count))
+          guard !isLast else { break }
+          let full = ScanPage(records: page, next: record.id)
+          guard let parts = context.parts else { return .scan(full) }
+          try await parts.send(.scan(full))
+          page = []
+          pageBytes = 0
+        }
+        left -= UInt64(records.count)
+        after = records.last?.id ?? after
+        if isEnd || left == 0 { return .scan(ScanPage(records: page, next: isEnd ? nil : after)) }
+      }
+    }
+  }
+
+  /// About how long a payload is on the wire.
+  private static func wireBytes(_ payload: Payload) -> Int {
+    payload.fields.reduce(8) { $0 + $1.key.utf8.count + wireBytes($1.value) }
+  }
+
+  private static func wireBytes(_ value: Value) -> Int {
+    switch value {
+    case .string(let text): text.utf8.count + 4
+    case .bytes(let bytes): bytes.count + 4
+    case .array(let values): values.reduce(8) { $0 + wireBytes($1) }
+    case .map(let fields): fields.reduce(8) { $0 + $1.key.utf8.count + wireBytes($1.value) }
+    default: 17
+    }
+  }
+}

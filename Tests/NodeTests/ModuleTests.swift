@@ -1,0 +1,187 @@
+import Core
+import Glibc
+import Storage
+import Testing
+import Wasm
+import Wire
+@testable import Node
+
+private enum Guests {
+  private static func module(_ functions: String, memoryPages: Int = 16) throws -> [UInt8] {
+    try WatText.assemble(
+      """
+      (module
+        (memory (export "memory") \(memoryPages))
+        (func (export "roost_abi") (result i32) (i32.const 1))
+        (func (export "roost_buffer") (param i32) (result i32) (i32.const 65536))
+        \(functions))
+      """)
+  }
+
+  /// Passes every second candidate of a batch, starting with the first.
+  static func everySecond() throws -> [UInt8] {
+    try module(
+      """
+      (func (export "roost_filter") (param $in i32) (param $n i32) (param $out i32) (result i32)
+        (local $i i32)
+        (block $done (loop $next
+          (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
+          (i32.store8 (i32.add (local.get $out) (local.get $i)) (i32.and (i32.add (local.get $i) (i32.const 1)) (i32.const 1)))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br $next)))
+        (local.get $n))
+      """)
+  }
+
+  static func constantFilter(_ verdict: Int) throws -> [UInt8] {
+    try module(
+      """
+      (func (export "roost_filter") (param $in i32) (param $n i32) (param $out i32) (result i32)
+        (memory.fill (local.get $out) (i32.const \(verdict)) (local.get $n))
+        (local.get $n))
+      """)
+  }
+
+  static func trapping() throws -> [UInt8] {
+    try module(
+      """
+      (func (export "roost_filter") (param $in i32) (param $n i32) (param $out i32) (result i32) (unreachable))
+      """)
+  }
+
+  /// Every vector is (factor, 0, …).
+  static func embedder(dimension: Int, factor: Float) throws -> [UInt8] {
+    try module(
+      """
+      (func (export "roost_dimension") (result i32) (i32.const \(dimension)))
+      (func (export "roost_embed") (param $in i32) (param $n i32) (param $out i32) (result i32)
+        (local $i i32)
+        (memory.fill (local.get $out) (i32.const 0) (i32.mul (local.get $n) (i32.const \(dimension * 4))))
+        (block $done (loop $next
+          (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
+          (f32.store (i32.add (local.get $out) (i32.mul (local.get $i) (i32.const \(dimension * 4)))) (f32.const \(factor)))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br $next)))
+        (local.get $n))
+      """)
+  }
+}
+
+@Suite struct ModuleTests {
+  @Test func digestsAreThoseOfTheStandard() {
+    // FIPS 180-4 examples.
+    #expect(sha256Text([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    #expect(sha256Text(Array("abc".utf8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    #expect(
+      sha256Text(Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8))
+        == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
+    #expect(
+      sha256Text([UInt8](repeating: UInt8(ascii: "a"), count: 1_000_000))
+        == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
+  }
+
+  @Test func modulesFilterSearchesAndTellTheirVersion() async throws {
+    let test = try await TestNode()
+    let client = test.client
+    try await client.createCollection("c", schema: CollectionSchema(dimension: 2))
+    try await client.put((0..<10).map { PutRecord(id: .number(UInt64($0)), vector: vector(Float($0), 0)) }, into: "c")
+    let none = try await client.publishModule("gate", bytes: Guests.constantFilter(0))
+    #expect(none.kind == .filter)
+    #expect(none.sha256.count == 64)
+    let query = SearchQuery(target: .vector(vector(0, 0)), k: 3, module: ModuleCall(module: "gate"))
+    var answer = try await client.search([query], in: "c")
+    #expect(answer.hits == [[]])
+    #expect(answer.modules == [ModuleVersion(name: "gate", sha256: none.sha256)])
+    // A new version under the same name serves the next query.
+    let all = try await client.publishModule("gate", bytes: Guests.constantFilter(1))
+    #expect(all.sha256 != none.sha256)
+    answer = try await client.search([query, query], in: "c")
+    #expect(answer.hits.map(\.count) == [3, 3])
+    #expect(answer.modules == [ModuleVersion(name: "gate", sha256: all.sha256)])
+    // Publishing the same bytes again changes nothing.
+    #expect(try await client.publishModule("gate", bytes: Guests.constantFilter(1)) == all)
+    #expect(try await client.listModules() == [all])
+    try await test.stop()
+
+    let again = try await TestNode(in: test.folder)
+    #expect(try await again.client.listModules() == [all])
+    #expect(try await again.client.search([query], in: "c").hits[0].count == 3)
+    try await again.stopAndRemove()
+  }
+
+  @Test func aFailingModuleFailsItsQueryAlone() async throws {
+    let test = try await TestNode()
+    let client = test.client
+    try await client.createCollection("c", schema: CollectionSchema(dimension: 2))
+    try await client.put([PutRecord(id: .number(1), vector: vector(1, 0))], into: "c")
+    try await client.publishModule("trap", bytes: Guests.trapping())
+    let query = SearchQuery(target: .vector(vector(0, 0)), k: 1, module: ModuleCall(module: "trap"))
+    #expect(await failure { _ = try await client.search(query, in: "c") }?.kind == .moduleFailed)
+    var plain = query
+    plain.module = nil
+    #expect(try await client.search(plain, in: "c").count == 1)
+    #expect(await failure { _ = try await client.publishModule("junk", bytes: [1, 2, 3]) }?.kind == .invalidArgument)
+    #expect(try await client.listModules().map(\.name) == ["trap"])
+    try await test.stopAndRemove()
+  }
+
+  @Test func collectionsEmbedTheirText() async throws {
+    let test = try await TestNode()
+    let client = test.client
+    try await client.publishModule("embedder", bytes: Guests.embedder(dimension: 3, factor: 2))
+    try await client.publishModule("filter", bytes: Guests.everySecond())
+    func schema(_ module: String, dimension: Int, element: VectorElement = .f32) -> CollectionSchema {
+      CollectionSchema(
+        dimension: dimension, element: element, embedder: EmbedderReference(module: module, sourceField: "text"))
+    }
+    for wrong in [
+      schema("embedder", dimension: 4), schema("filter", dimension: 3), schema("embedder", dimension: 3, element: .u8),
+    ] {
+      #expect(await failure { try await client.createCollection("wrong", schema: wrong) }?.kind == .invalidArgument)
+    }
+    try await client.createCollection("c", schema: schema("embedder", dimension: 3))
+    var records = (0..<200).map {
+      PutRecord(id: .number(UInt64($0)), vector: nil, payload: Payload(["text": .string("text \($0)")]))
+    }
+    records.append(PutRecord(id: .number(200), vector: vector(9, 9, 9)))
+    try await client.put(records, into: "c")
+    #expect(try await client.get([.number(150), .number(200)], from: "c").map { $0?.vector.floats } == [[2, 0, 0], [9, 9, 9]])
+    let answer = try await client.search([SearchQuery(target: .text("anything"), k: 1)], in: "c")
+    #expect(answer.hits[0].first?.distance == 0)
+    #expect(answer.modules.map(\.name) == ["embedder"])
+    let textless = PutRecord(id: .number(300), vector: nil, payload: Payload(["text": .int(1)]))
+    let error = await failure { _ = try await client.put([textless], into: "c") }
+    #expect(error?.kind == .invalidArgument)
+    #expect(error?.place.contains("300") == true)
+    // A version whose vectors do not fit the collection is refused, and the old one goes on.
+    #expect(
+      await failure { _ = try await client.publishModule("embedder", bytes: Guests.embedder(dimension: 5, factor: 1)) }?
+        .kind == .invalidArgument)
+    #expect(try await client.search(SearchQuery(target: .text("x"), k: 1), in: "c").count == 1)
+    try await test.stopAndRemove()
+  }
+
+  @Test func aDamagedModuleIsReported() async throws {
+    let test = try await TestNode()
+    try await test.client.createCollection("c", schema: CollectionSchema(dimension: 2))
+    try await test.client.put([PutRecord(id: .number(1), vector: vector(1, 0))], into: "c")
+    let module = try await test.client.publishModule("gate", bytes: Guests.constantFilter(1))
+    try await test.stop()
+    let path = test.folder.path + "/data/modules/" + module.sha256 + ".wasm"
+    guard let file = fopen(path, "r+") else {
+      Issue.record("no module file")
+      return
+    }
+    fseek(file, 20, SEEK_SET)
+    fputc(0x7f, file)
+    fclose(file)
+    let again = try await TestNode(in: test.folder)
+    let query = SearchQuery(target: .vector(vector(0, 0)), k: 1, module: ModuleCall(module: "gate"))
+    #expect(await failure { _ = try await again.client.search(query, in: "c") }?.kind == .corrupted)
+    // Publishing it again mends it.
+    _ = try await again.client.publishModule("gate", bytes: Guests.constantFilter(0))
+    _ = try await again.client.publishModule("gate", bytes: Guests.constantFilter(1))
+    #expect(try await again.client.search(query, in: "c").count == 1)
+    try await again.stopAndRemove()
+  }
+}
