@@ -64,8 +64,12 @@ struct RingBench {
 
   private func prepare(_ runtime: Runtime) async throws {
     let file = try await runtime.files.open(path, [.read, .write, .create, .direct])
-    defer { Task { await file.close() } }
-    guard try await file.size() != UInt64(mebibytes) << 20 else { return }
+    if try await file.size() != UInt64(mebibytes) << 20 { try await fill(file) }
+    await file.close()
+  }
+
+  private func fill(_ file: any File) async throws {
+    try await file.truncate(to: 0)
     var random = SplitMix64(seed: 1)
     let buffer = IOBuffer(count: 1 << 20, alignment: 4096)
     for index in 0..<mebibytes {

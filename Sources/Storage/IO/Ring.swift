@@ -68,7 +68,7 @@ public final class Ring: TaskExecutor, @unchecked Sendable {
     wakeBuffer.initialize(to: 0)
     guard wakeDescriptor >= 0 else { throw RoostError.system(errno, "create an eventfd", at: "ring") }
     // IORING_SETUP_SINGLE_ISSUER binds the ring to the thread that creates it, so that thread must report.
-    let report = StartReport()
+    let report = BlockingValue<Int32>()
     let start = Unmanaged.passRetained(StartRequest(ring: self, report: report))
     var handle = pthread_t()
     let code = pthread_create(&handle, nil, Ring.threadMain, start.toOpaque())
@@ -287,7 +287,7 @@ public final class Ring: TaskExecutor, @unchecked Sendable {
     let ring = start.ring
     pthread_setname_np(pthread_self(), "roost-ring")
     let code = ring.setUpKernel()
-    start.report.signal(code)
+    start.report.set(code)
     if code == 0 {
       pthread_setspecific(currentKey, Unmanaged.passUnretained(ring).toOpaque())
       ring.loop()
@@ -454,34 +454,10 @@ public final class Ring: TaskExecutor, @unchecked Sendable {
 /// Hands the new thread its ring and carries its first word back.
 private final class StartRequest: Sendable {
   let ring: Ring
-  let report: StartReport
+  let report: BlockingValue<Int32>
 
-  init(ring: Ring, report: StartReport) {
+  init(ring: Ring, report: BlockingValue<Int32>) {
     self.ring = ring
     self.report = report
-  }
-}
-
-/// Safety of `@unchecked Sendable`: `code` is written before the semaphore is posted and read after it was
-/// waited for; the semaphore itself is made for sharing.
-private final class StartReport: @unchecked Sendable {
-  private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-  private var code: Int32 = 0
-
-  init() { sem_init(semaphore, 0, 0) }
-
-  deinit {
-    sem_destroy(semaphore)
-    semaphore.deallocate()
-  }
-
-  func signal(_ code: Int32) {
-    self.code = code
-    sem_post(semaphore)
-  }
-
-  func wait() -> Int32 {
-    while sem_wait(semaphore) != 0 {}
-    return code
   }
 }

@@ -112,10 +112,7 @@ final class RingFile: File {
 
   // MARK: - Checks shared with the read queue
 
-  func failure(_ code: Int32, _ action: String) -> RoostError {
-    // ECANCELED apart, whatever an operation on an open file reports is the disk's failure.
-    RoostError.system(code, action, at: path)
-  }
+  func failure(_ code: Int32, _ action: String) -> RoostError { .system(code, action, at: path) }
 
   var closedError: RoostError { RoostError(.io, "the file is closed", at: path) }
 

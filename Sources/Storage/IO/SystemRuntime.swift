@@ -38,7 +38,7 @@ public final class SystemRuntime: Sendable {
   /// Runs `body` on the first ring and blocks the calling thread, which must not be a ring's or a task's,
   /// until it has ended; for the `main` of executables.
   public func run<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) throws -> T {
-    let outcome = Outcome<T>()
+    let outcome = BlockingValue<Result<T, any Error>>()
     Task(executorPreference: rings[0]) {
       do { outcome.set(.success(try await body())) } catch { outcome.set(.failure(error)) }
     }
@@ -65,31 +65,4 @@ public func onlineCores() -> Int {
     return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
   }
   return max(1, withUnsafeBytes(of: &mask) { $0.reduce(0) { $0 + $1.nonzeroBitCount } })
-}
-
-/// A value that one thread sets and another waits for.
-///
-/// Safety of `@unchecked Sendable`: `value` is written once, before the semaphore is posted, and read after
-/// it was waited for.
-private final class Outcome<T: Sendable>: @unchecked Sendable {
-  private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-  private var value: Result<T, any Error>?
-
-  init() { sem_init(semaphore, 0, 0) }
-
-  deinit {
-    sem_destroy(semaphore)
-    semaphore.deallocate()
-  }
-
-  func set(_ result: Result<T, any Error>) {
-    value = result
-    sem_post(semaphore)
-  }
-
-  func wait() -> Result<T, any Error> {
-    while sem_wait(semaphore) != 0 {}
-    guard let value else { preconditionFailure("the semaphore was posted without a value") }
-    return value
-  }
 }
