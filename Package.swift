@@ -41,7 +41,7 @@ let package = Package(
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Core", "CKernels", "Storage", "Wire", "Node",
+        "Core", "CKernels", "Storage", "Wire", "Wasm", "Node",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "tools/bench", swiftSettings: swiftFlags),

@@ -16,6 +16,9 @@ public struct ModuleBuilder: Sendable {
     tools = try GuestTools()
   }
 
+  /// The folder beside the SDK that holds the example guests.
+  public var examplesPath: String { String(sdk[..<(sdk.lastIndex(of: "/") ?? sdk.endIndex)]) }
+
   /// The bytes of the module built from a `.swift` or `.c` file, or from all such files of a folder.
   ///
   /// Throws `.invalidArgument` with the compiler's words when the source does not compile, `.notFound` when
