@@ -31,7 +31,8 @@ public final class WasmModule: Sendable {
   /// parameters, `.moduleFailed` when it fails, `.overloaded` when too many instances are alive.
   public func makeFilter(parameters: Payload = Payload()) throws(RoostError) -> any CandidateFilter {
     guard kind == .filter else {
-      throw RoostError(.invalidArgument, "module '\(name)' is an embedder, not a filter", at: "module \(name)")
+      throw RoostError(
+        .invalidArgument, "module '\(name)' is an embedder, not a filter", at: "module \(name)")
     }
     return try WasmFilter(code: code, parameters: parameters)
   }

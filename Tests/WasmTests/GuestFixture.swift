@@ -74,7 +74,8 @@ func verdicts(_ filter: any CandidateFilter, _ payloads: [Payload]) throws(Roost
 }
 
 func verdicts(_ filter: any CandidateFilter, encoded: [[UInt8]]) throws(RoostError) -> [Bool] {
-  let storage = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, encoded.joined().count), alignment: 1)
+  let storage = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: max(1, encoded.joined().count), alignment: 1)
   defer { storage.deallocate() }
   var views: [UnsafeRawBufferPointer] = []
   var offset = 0

@@ -39,7 +39,9 @@ struct WasmCommand: AsyncParsableCommand {
     let limit = Payload(["field": .string("size"), "max": .int(50_000)])
     for guest in ["size-below", "size-below-c"] {
       let module = try engine.compile(try builder.build("\(guests)/\(guest)"), name: guest)
-      try measureFilter(guest, candidates, sizes) { () throws(RoostError) in try module.makeFilter(parameters: limit) }
+      try measureFilter(guest, candidates, sizes) { () throws(RoostError) in
+        try module.makeFilter(parameters: limit)
+      }
     }
     let contains = try engine.compile(try builder.build("\(guests)/name-contains"), name: "name-contains")
     try measureFilter("name-contains", candidates, sizes) { () throws(RoostError) in
@@ -119,12 +121,15 @@ struct WasmCommand: AsyncParsableCommand {
     Payload([
       "name": .string("lib\(["image", "audio", "net", "xml"][index % 4])-tools\(index % 977)"),
       "section": .string(["utils", "libs", "graphics", "net", "devel"][index % 5]),
-      "priority": .string(index % 9 == 0 ? "important" : "optional"), "size": .int(Int64(index * 7_919 % 100_000)),
+      "priority": .string(index % 9 == 0 ? "important" : "optional"),
+      "size": .int(Int64(index * 7_919 % 100_000)),
     ])
   }
 
   private func sampleText(_ index: Int) -> String {
-    let words = ["image", "viewer", "library", "fast", "server", "network", "editor", "simple", "audio", "python"]
+    let words = [
+      "image", "viewer", "library", "fast", "server", "network", "editor", "simple", "audio", "python",
+    ]
     return (0..<8).map { words[(index / (1 + $0 * $0) + $0 * 3) % words.count] + ($0 == 5 ? "\(index)" : "") }
       .joined(separator: " ")
   }
@@ -173,7 +178,8 @@ private final class CandidateBatch {
     for start in stride(from: 0, to: views.count, by: batch) {
       let range = start..<min(start + batch, views.count)
       try filter.evaluate(
-        payloads: UnsafeBufferPointer(rebasing: views[range]), verdicts: UnsafeMutableBufferPointer(rebasing: verdicts[range]))
+        payloads: UnsafeBufferPointer(rebasing: views[range]),
+        verdicts: UnsafeMutableBufferPointer(rebasing: verdicts[range]))
     }
   }
 }

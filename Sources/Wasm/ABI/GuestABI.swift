@@ -58,7 +58,8 @@ enum GuestABI {
     func limit(_ what: String, _ value: Int, _ limit: Int) throws(RoostError) {
       guard value <= limit else {
         throw RoostError(
-          .limitExceeded, "module '\(module)' \(what) \(value), the limit is \(limit)", at: "module \(module)")
+          .limitExceeded, "module '\(module)' \(what) \(value), the limit is \(limit)", at: "module \(module)"
+        )
       }
     }
     try limit("has a number of functions of", binary.functionCount, limits.functionsMax)
@@ -93,7 +94,9 @@ enum GuestABI {
     switch (present.contains(filter), present.contains(embed)) {
     case (true, false): return (.filter, present)
     case (false, true):
-      guard present.contains(dimension) else { throw refuse("exports 'roost_embed' but not 'roost_dimension'") }
+      guard present.contains(dimension) else {
+        throw refuse("exports 'roost_embed' but not 'roost_dimension'")
+      }
       return (.embedder, present)
     case (true, true): throw refuse("exports both 'roost_filter' and 'roost_embed'; a module has one kind")
     case (false, false): throw refuse("exports neither 'roost_filter' nor 'roost_embed'")

@@ -11,7 +11,8 @@ extension WasmModule {
   /// `.overloaded` when too many instances are alive.
   public func embed(_ texts: [String], deadlineMs: Int) throws(RoostError) -> [[Float]] {
     guard let dimension else {
-      throw RoostError(.invalidArgument, "module '\(name)' is a filter, not an embedder", at: "module \(name)")
+      throw RoostError(
+        .invalidArgument, "module '\(name)' is a filter, not an embedder", at: "module \(name)")
     }
     for (index, text) in texts.enumerated() where text.utf8.count > Limits.textBytesMax {
       throw RoostError(
@@ -39,7 +40,8 @@ extension WasmModule {
       let left = deadlineMs - Int(code.engine.ticker.ticks - started)
       func late() -> RoostError {
         RoostError(
-          .deadlineExceeded, "embedding took longer than \(deadlineMs) ms, \(vectors.count) of \(texts.count) texts are done",
+          .deadlineExceeded,
+          "embedding took longer than \(deadlineMs) ms, \(vectors.count) of \(texts.count) texts are done",
           at: "module \(name)")
       }
       guard left > 0 else { throw late() }
@@ -49,7 +51,9 @@ extension WasmModule {
           deadlineMs: min(left, limits.embedDeadlineMs), into: &vectors)
       } catch {
         // The caller's deadline, not the module's limit, was the shorter one.
-        if instance.isBroken, left <= limits.embedDeadlineMs, code.engine.ticker.ticks - started >= UInt64(deadlineMs) {
+        if instance.isBroken, left <= limits.embedDeadlineMs,
+          code.engine.ticker.ticks - started >= UInt64(deadlineMs)
+        {
           throw late()
         }
         throw error
@@ -64,7 +68,8 @@ extension WasmModule {
     into vectors: inout [[Float]]
   ) throws(RoostError) {
     let layout = BatchLayout(
-      count: texts.count, itemBytes: itemBytes, outputBytes: texts.count * dimension * MemoryLayout<Float>.size)
+      count: texts.count, itemBytes: itemBytes,
+      outputBytes: texts.count * dimension * MemoryLayout<Float>.size)
     let (address, bytes) = try instance.buffer(atLeast: layout.byteCount)
     var writer = BatchWriter(bytes, layout: layout)
     for var text in texts { text.withUTF8 { writer.append(UnsafeRawBufferPointer($0)) } }
@@ -75,8 +80,10 @@ extension WasmModule {
       input: address, count: texts.count, output: layout.outputAddress(address),
       outputBytes: layout.byteCount - layout.outputOffset, deadlineMs: deadlineMs)
     for index in 0..<texts.count {
-      let floats = UnsafeRawBufferPointer(rebasing: output[index * dimension * 4..<(index + 1) * dimension * 4])
-        .assumingMemoryBound(to: Float.self)
+      let floats = UnsafeRawBufferPointer(
+        rebasing: output[index * dimension * 4..<(index + 1) * dimension * 4]
+      )
+      .assumingMemoryBound(to: Float.self)
       if let bad = floats.firstIndex(where: { !$0.isFinite }) {
         let value = floats[bad].isNaN ? "NaN" : "infinity"
         throw code.failure("gave \(value) as element \(bad) of vector \(index) of \(texts.count)")

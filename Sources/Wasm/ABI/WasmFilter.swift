@@ -19,7 +19,8 @@ final class WasmFilter: CandidateFilter {
     pool = InstancePool(idleMax: code.engine.limits.idleInstancesPerModuleMax)
     guard self.parameters.count <= Limits.payloadBytesMax else {
       throw RoostError(
-        .limitExceeded, "parameters of \(self.parameters.count) bytes, the limit is \(Limits.payloadBytesMax)",
+        .limitExceeded,
+        "parameters of \(self.parameters.count) bytes, the limit is \(Limits.payloadBytesMax)",
         at: "module \(code.name)")
     }
     let first = try WasmFilter.start(code, self.parameters)

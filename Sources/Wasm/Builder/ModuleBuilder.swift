@@ -40,7 +40,8 @@ public struct ModuleBuilder: Sendable {
     }
     let module = folder.path + "/module.wasm"
     try folder.run(
-      tools.linker, ["--no-entry", "--gc-sections", "--strip-all", "-z", "stack-size=131072", "-o", module] + objects,
+      tools.linker,
+      ["--no-entry", "--gc-sections", "--strip-all", "-z", "stack-size=131072", "-o", module] + objects,
       failing: "\(path) does not link")
     return try folder.read(module)
   }
@@ -62,7 +63,8 @@ public struct ModuleBuilder: Sendable {
       try folder.run(
         tools.clang,
         [
-          "--target=wasm32", "-std=c17", "-O2", "-msimd128", "-mbulk-memory", "-ffreestanding", "-Wall", "-I", sdk,
+          "--target=wasm32", "-std=c17", "-O2", "-msimd128", "-mbulk-memory", "-ffreestanding", "-Wall", "-I",
+          sdk,
           "-c", source, "-o", object,
         ], failing: "\(source) does not compile")
     }
@@ -131,7 +133,8 @@ public struct ModuleBuilder: Sendable {
       }
     }
     throw RoostError(
-      .notFound, "the guest SDK was not found above the executable or the current folder", at: "tools/guests/sdk",
+      .notFound, "the guest SDK was not found above the executable or the current folder",
+      at: "tools/guests/sdk",
       remedy: "set ROOST_SDK to the folder with roost.h, from Roost's source")
   }
 }

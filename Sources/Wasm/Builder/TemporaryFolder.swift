@@ -86,6 +86,7 @@ extension RoostError {
   /// The current `errno` about a file.
   static func system(_ what: String, _ path: String) -> RoostError {
     let code = errno
-    return RoostError(code == ENOENT ? .notFound : .io, "\(what): \(String(cString: strerror(code)))", at: path)
+    return RoostError(
+      code == ENOENT ? .notFound : .io, "\(what): \(String(cString: strerror(code)))", at: path)
   }
 }

@@ -50,7 +50,9 @@ final class EpochTicker: Sendable {
     // sequentially consistent. A post too many only makes a later sleep return at once.
     private func sleep() {
       sleeping.store(true, ordering: .sequentiallyConsistent)
-      if active.load(ordering: .sequentiallyConsistent) == 0, !stopping.load(ordering: .sequentiallyConsistent) {
+      if active.load(ordering: .sequentiallyConsistent) == 0,
+        !stopping.load(ordering: .sequentiallyConsistent)
+      {
         while sem_wait(wake) != 0 && errno == EINTR {}
       }
       sleeping.store(false, ordering: .sequentiallyConsistent)

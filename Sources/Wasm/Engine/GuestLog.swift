@@ -40,7 +40,9 @@ final class GuestLog {
       guard count >= 3, let data = wasmtime_context_get_data(context) else { return nil }
       let log = Unmanaged<GuestLog>.fromOpaque(data).takeUnretainedValue()
       var export = wasmtime_extern_t()
-      guard wasmtime_caller_export_get(caller, GuestABI.memory, GuestABI.memory.utf8.count, &export) else { return nil }
+      guard wasmtime_caller_export_get(caller, GuestABI.memory, GuestABI.memory.utf8.count, &export) else {
+        return nil
+      }
       defer { wasmtime_extern_delete(&export) }
       guard export.kind == UInt8(WASMTIME_EXTERN_MEMORY),
         let line = GuestMemory(context, &export.of.memory).bytes(
@@ -50,7 +52,8 @@ final class GuestLog {
       return nil
     }
     if let error = wasmtime_linker_define_func_unchecked(
-      linker, GuestABI.importModule, GuestABI.importModule.utf8.count, GuestABI.log, GuestABI.log.utf8.count, type,
+      linker, GuestABI.importModule, GuestABI.importModule.utf8.count, GuestABI.log, GuestABI.log.utf8.count,
+      type,
       callback, nil, nil)
     {
       // Without it, modules that log are refused by name when they are compiled.

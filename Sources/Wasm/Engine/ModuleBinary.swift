@@ -95,7 +95,8 @@ struct ModuleBinary {
       default: try reader.skip(size)
       }
       guard reader.offset == end else {
-        throw RoostError(.corrupted, "section \(section) does not end where it says", at: "byte \(reader.offset)")
+        throw RoostError(
+          .corrupted, "section \(section) does not end where it says", at: "byte \(reader.offset)")
       }
     }
   }
@@ -119,7 +120,8 @@ struct ModuleBinary {
   private func count(_ reader: inout ByteReader, _ what: StaticString) throws(RoostError) -> Int {
     let value = try leb(&reader, what)
     guard value <= reader.remaining else {
-      throw RoostError(.corrupted, "\(what) is \(value), more than there are bytes", at: "byte \(reader.offset)")
+      throw RoostError(
+        .corrupted, "\(what) is \(value), more than there are bytes", at: "byte \(reader.offset)")
     }
     return value
   }
@@ -223,7 +225,8 @@ struct ModuleBinary {
       case 0:
         guard index < functions.count else {
           throw RoostError(
-            .corrupted, "export '\(item)' names function \(index) of \(functions.count)", at: "byte \(reader.offset)")
+            .corrupted, "export '\(item)' names function \(index) of \(functions.count)",
+            at: "byte \(reader.offset)")
         }
         exports[item] = .function(try type(at: functions[index], reader))
       case 2: exports[item] = .memory

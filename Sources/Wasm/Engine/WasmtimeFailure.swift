@@ -35,7 +35,8 @@ struct WasmtimeFailure: Error {
   /// By `wasmtime_trap_code`.
   private static let trapTexts = [
     "overflowed its stack", "accessed memory out of bounds", "made a misaligned atomic access",
-    "accessed a table out of bounds", "called a null table entry", "called a function with the wrong signature",
+    "accessed a table out of bounds", "called a null table entry",
+    "called a function with the wrong signature",
     "overflowed an integer", "divided by zero", "converted a float that does not fit an integer",
     "reached unreachable code", "ran past its deadline",
   ]

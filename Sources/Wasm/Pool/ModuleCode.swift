@@ -14,7 +14,8 @@ final class ModuleCode: @unchecked Sendable {
   let exports: Set<String>
 
   /// Takes ownership of `template`.
-  init(engine: WasmEngine, template: OpaquePointer, name: String, kind: WasmModuleKind, exports: Set<String>) {
+  init(engine: WasmEngine, template: OpaquePointer, name: String, kind: WasmModuleKind, exports: Set<String>)
+  {
     self.engine = engine
     self.template = template
     self.name = name

@@ -62,7 +62,8 @@ final class WasmInstance: @unchecked Sendable {
       }
     } catch {
       throw code.failure(
-        error.isDeadline ? "ran longer than \(setupMs) ms while it started" : "could not start: \(error.text)")
+        error.isDeadline ? "ran longer than \(setupMs) ms while it started" : "could not start: \(error.text)"
+      )
     }
     memory = try export(GuestABI.memory, kind: UInt8(WASMTIME_EXTERN_MEMORY)).of.memory
     bufferFunction = try function(GuestABI.buffer)
@@ -128,7 +129,9 @@ final class WasmInstance: @unchecked Sendable {
         wasmtime_func_call_unchecked(context, &function, slots, 4, &trap)
       }
     } catch {
-      throw code.failure(error.isDeadline ? "ran longer than \(deadlineMs) ms in \(name)" : "failed in \(name): it \(error.text)")
+      throw code.failure(
+        error.isDeadline
+          ? "ran longer than \(deadlineMs) ms in \(name)" : "failed in \(name): it \(error.text)")
     }
   }
 
@@ -141,7 +144,9 @@ final class WasmInstance: @unchecked Sendable {
 
   /// The guest's buffer, at least `count` bytes, 16-aligned; its address and a view that is valid until
   /// the guest runs again.
-  func buffer(atLeast count: Int) throws(RoostError) -> (address: UInt32, bytes: UnsafeMutableRawBufferPointer) {
+  func buffer(atLeast count: Int) throws(RoostError) -> (
+    address: UInt32, bytes: UnsafeMutableRawBufferPointer
+  ) {
     if count > bufferBytes {
       let wanted = max(16 * 1024, count.roundedUpToPowerOfTwo)
       bufferBytes = 0
@@ -159,7 +164,8 @@ final class WasmInstance: @unchecked Sendable {
       let count = bufferBytes
       bufferBytes = 0
       throw code.failure(
-        "returned a buffer of \(count) bytes at \(bufferAddress), outside its memory of \(view.byteCount) bytes")
+        "returned a buffer of \(count) bytes at \(bufferAddress), outside its memory of \(view.byteCount) bytes"
+      )
     }
     return (bufferAddress, bytes)
   }
@@ -175,7 +181,9 @@ final class WasmInstance: @unchecked Sendable {
     try call(&batchFunction, name, deadlineMs: deadlineMs)
     let status = slots[0].i32
     guard status >= 0 else { throw code.failure("failed in \(name): \(try message(status: status))") }
-    guard Int(status) == count else { throw code.failure("answered for \(status) of \(count) items in \(name)") }
+    guard Int(status) == count else {
+      throw code.failure("answered for \(status) of \(count) items in \(name)")
+    }
     guard let bytes = GuestMemory(context, &memory).bytes(at: output, count: outputBytes) else {
       throw code.failure("shrank its memory")
     }
@@ -226,9 +234,12 @@ final class WasmInstance: @unchecked Sendable {
     }
     let fields = names.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     let limit = code.engine.limits.declaredFieldsMax
-    guard fields.count <= limit else { throw code.failure("declares \(fields.count) fields, the limit is \(limit)") }
+    guard fields.count <= limit else {
+      throw code.failure("declares \(fields.count) fields, the limit is \(limit)")
+    }
     for field in fields where !(1...Limits.fieldNameBytesMax).contains(field.utf8.count) {
-      throw code.failure("declares a field name of \(field.utf8.count) bytes, it must have 1 to \(Limits.fieldNameBytesMax)")
+      throw code.failure(
+        "declares a field name of \(field.utf8.count) bytes, it must have 1 to \(Limits.fieldNameBytesMax)")
     }
     return fields
   }
@@ -243,10 +254,14 @@ final class WasmInstance: @unchecked Sendable {
   }
 
   /// Bytes that a guest names by address (upper half) and length (lower half).
-  private func span(_ packed: Int64, atMost limit: Int, of name: String) throws(RoostError) -> UnsafeRawBufferPointer {
+  private func span(_ packed: Int64, atMost limit: Int, of name: String) throws(RoostError)
+    -> UnsafeRawBufferPointer
+  {
     let address = UInt32(truncatingIfNeeded: packed >> 32)
     let count = Int(UInt32(truncatingIfNeeded: packed))
-    guard count <= limit else { throw code.failure("returned \(count) bytes from \(name), the limit is \(limit)") }
+    guard count <= limit else {
+      throw code.failure("returned \(count) bytes from \(name), the limit is \(limit)")
+    }
     guard count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
     let view = GuestMemory(context, &memory)
     guard let bytes = view.bytes(at: address, count: count) else {
@@ -258,5 +273,7 @@ final class WasmInstance: @unchecked Sendable {
 }
 
 extension Int {
-  fileprivate var roundedUpToPowerOfTwo: Int { self <= 1 ? 1 : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount) }
+  fileprivate var roundedUpToPowerOfTwo: Int {
+    self <= 1 ? 1 : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount)
+  }
 }

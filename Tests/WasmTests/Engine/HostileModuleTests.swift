@@ -52,7 +52,9 @@ import Wasm
   }
 
   @Test func endlessRecursion() throws {
-    try expectFilterFails(.filter("(call $r)", rest: "(func $r (result i32) (i32.add (call $r) (i32.const 1)))"), "overflowed its stack")
+    try expectFilterFails(
+      .filter("(call $r)", rest: "(func $r (result i32) (i32.add (call $r) (i32.const 1)))"),
+      "overflowed its stack")
   }
 
   @Test func unreachable() throws {
@@ -90,9 +92,11 @@ import Wasm
   @Test func hugeDataSegment() throws {
     var fixture = GuestFixture()
     fixture.rest = "(data (i32.const 0) \"\(String(repeating: "x", count: 300_000))\")"
-    expectFailure(.moduleFailed, "could not start") { () throws(RoostError) in _ = try fixture.compile(engine) }
+    expectFailure(.moduleFailed, "could not start") { () throws(RoostError) in _ = try fixture.compile(engine)
+    }
     fixture.rest = "(data (i32.const -1) \"xx\")"
-    expectFailure(.moduleFailed, "could not start") { () throws(RoostError) in _ = try fixture.compile(engine) }
+    expectFailure(.moduleFailed, "could not start") { () throws(RoostError) in _ = try fixture.compile(engine)
+    }
     try expectHealthy()
   }
 
@@ -125,7 +129,8 @@ import Wasm
   @Test func missingAndNonsenseVerdicts() throws {
     try expectFilterFails(.filter("(local.get $n)"), "gave verdict 255 for candidate 0 of 2")
     try expectFilterFails(
-      .filter("(i32.store8 (local.get $out) (i32.const 1)) (local.get $n)"), "gave verdict 255 for candidate 1 of 2")
+      .filter("(i32.store8 (local.get $out) (i32.const 1)) (local.get $n)"),
+      "gave verdict 255 for candidate 1 of 2")
     try expectFilterFails(
       .filter("(memory.fill (local.get $out) (i32.const 2) (local.get $n)) (local.get $n)"), "gave verdict 2")
   }
@@ -134,14 +139,18 @@ import Wasm
     func message(_ value: String) -> GuestFixture {
       .filter(
         "(i32.const -1)",
-        rest: #"(data (i32.const 16) "too\1bbad") (func (export "roost_message") (result i64) (i64.const \#(value)))"#)
+        rest:
+          #"(data (i32.const 16) "too\1bbad") (func (export "roost_message") (result i64) (i64.const \#(value)))"#
+      )
     }
     try expectFilterFails(message("0x1000000007"), "too bad")
     try expectFilterFails(message("0"), "status -1")
     try expectFilterFails(message("0xffffffff00000010"), "from roost_message, outside its memory")
     try expectFilterFails(message("0x00000000ffffffff"), "from roost_message, outside its memory")
     try expectFilterFails(
-      .filter("(i32.const -1)", rest: #"(func (export "roost_message") (result i64) (loop $l (br $l)) (i64.const 0))"#),
+      .filter(
+        "(i32.const -1)",
+        rest: #"(func (export "roost_message") (result i64) (loop $l (br $l)) (i64.const 0))"#),
       "ran longer than 20 ms in roost_message")
   }
 
@@ -168,13 +177,16 @@ import Wasm
     func expectFails(_ fixture: GuestFixture, _ part: String) throws {
       do {
         let module = try fixture.compile(engine)
-        expectFailure(.moduleFailed, part) { () throws(RoostError) in _ = try module.embed(["a", "b"], deadlineMs: 1000) }
+        expectFailure(.moduleFailed, part) { () throws(RoostError) in
+          _ = try module.embed(["a", "b"], deadlineMs: 1000)
+        }
       }
       try expectHealthy()
     }
     try expectFails(.embedder("(local.get $n)"), "gave NaN as element 0 of vector 0 of 2")
     try expectFails(
-      .embedder("(f32.store (local.get $out) (f32.const inf)) (local.get $n)"), "gave infinity as element 0 of vector 0")
+      .embedder("(f32.store (local.get $out) (f32.const inf)) (local.get $n)"),
+      "gave infinity as element 0 of vector 0")
     try expectFails(.embedder("(i32.const 3)"), "answered for 3 of 2 items")
     try expectFails(.embedder("(loop $l (br $l)) (i32.const 0)"), "ran longer than 20 ms in roost_embed")
     for dimension in [0, -1, 4097, 0x7fff_ffff] {

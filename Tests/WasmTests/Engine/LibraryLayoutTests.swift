@@ -8,7 +8,9 @@ import Wasm
 
 @Suite struct LibraryLayoutTests {
   /// Memory with a pattern around a value, to see what a call writes.
-  private func written<T>(_ type: T.Type, _ body: (UnsafeMutablePointer<T>) -> Void) -> (value: T, bytesTouched: Range<Int>) {
+  private func written<T>(_ type: T.Type, _ body: (UnsafeMutablePointer<T>) -> Void) -> (
+    value: T, bytesTouched: Range<Int>
+  ) {
     func run(_ pattern: UInt8) -> [UInt8] {
       let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: 256, alignment: 16)
       defer { raw.deallocate() }
@@ -51,16 +53,22 @@ import Wasm
     defer { wasmtime_store_delete(store) }
     let context = wasmtime_store_context(store)
     var trap: OpaquePointer?
-    var instance = written(wasmtime_instance_t.self) { #expect(wasmtime_instance_pre_instantiate(pre, context, $0, &trap) == nil) }
+    var instance = written(wasmtime_instance_t.self) {
+      #expect(wasmtime_instance_pre_instantiate(pre, context, $0, &trap) == nil)
+    }
     #expect(trap == nil)
     #expect(instance.value.store_id != 0)
-    #expect(instance.bytesTouched.lowerBound >= 0 && instance.bytesTouched.upperBound <= MemoryLayout<wasmtime_instance_t>.size)
+    #expect(
+      instance.bytesTouched.lowerBound >= 0
+        && instance.bytesTouched.upperBound <= MemoryLayout<wasmtime_instance_t>.size)
 
     func export(_ name: String) -> wasmtime_extern_t {
       let item = written(wasmtime_extern_t.self) { place in
         #expect(wasmtime_instance_export_get(context, &instance.value, name, name.utf8.count, place))
       }
-      #expect(item.bytesTouched.lowerBound >= 0 && item.bytesTouched.upperBound <= MemoryLayout<wasmtime_extern_t>.size)
+      #expect(
+        item.bytesTouched.lowerBound >= 0
+          && item.bytesTouched.upperBound <= MemoryLayout<wasmtime_extern_t>.size)
       return item.value
     }
     var memory = export("m")

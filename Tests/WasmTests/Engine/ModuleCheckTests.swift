@@ -31,7 +31,9 @@ import Wasm
     let embedder = try GuestFixture.embedder(GuestFixture.goodEmbedding).compile(engine)
     #expect(embedder.kind == .embedder)
     #expect(embedder.dimension == 2)
-    #expect(try embedder.embed(Array(repeating: "text", count: 200), deadlineMs: 1000) == Array(repeating: [1, 2], count: 200))
+    #expect(
+      try embedder.embed(Array(repeating: "text", count: 200), deadlineMs: 1000)
+        == Array(repeating: [1, 2], count: 200))
     #expect(try embedder.embed([], deadlineMs: 1000) == [])
   }
 
@@ -86,7 +88,8 @@ import Wasm
     expectRefused("not valid WebAssembly") { $0.rest = "(tag)" }
     expectRefused("not valid WebAssembly") { $0.rest = "(func (return_call 0))" }
     expectRefused("not valid WebAssembly") {
-      $0.rest = "(func (param v128 v128 v128) (result v128) (f32x4.relaxed_madd (local.get 0) (local.get 1) (local.get 2)))"
+      $0.rest =
+        "(func (param v128 v128 v128) (result v128) (f32x4.relaxed_madd (local.get 0) (local.get 1) (local.get 2)))"
     }
   }
 

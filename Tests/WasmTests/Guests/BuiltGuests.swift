@@ -10,7 +10,8 @@ final class BuiltGuests: Sendable {
   func bytes(_ guest: String) throws(RoostError) -> [UInt8] {
     try modules.withLock { (modules) throws(RoostError) in
       if let bytes = modules[guest] { return bytes }
-      let bytes = try ModuleBuilder(sdkPath: GuestModuleTests.guests + "/sdk").build(GuestModuleTests.guests + "/" + guest)
+      let bytes = try ModuleBuilder(sdkPath: GuestModuleTests.guests + "/sdk").build(
+        GuestModuleTests.guests + "/" + guest)
       modules[guest] = bytes
       return bytes
     }

@@ -7,7 +7,8 @@ import Wasm
 
 @Suite struct GuestModuleTests {
   static let guests: String = {
-    let here = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4).joined(separator: "/")
+    let here = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4).joined(
+      separator: "/")
     return here + "/tools/guests"
   }()
 
@@ -26,7 +27,9 @@ import Wasm
     var random = SplitMix64(seed: seed)
     for round in 0..<60 {
       let field = ["size", "weight", "a", "zz"][round % 4]
-      let max: Value = Bool.random(using: &random) ? .int(.random(in: -100...100, using: &random)) : .double(.random(in: -100...100, using: &random))
+      let max: Value =
+        Bool.random(using: &random)
+        ? .int(.random(in: -100...100, using: &random)) : .double(.random(in: -100...100, using: &random))
       let filter = try module.makeFilter(parameters: Payload(["field": .string(field), "max": max]))
       let payloads = (0..<Int.random(in: 1...150, using: &random)).map { _ in RandomPayload.make(&random) }
       let expected = payloads.map { payload in
@@ -42,7 +45,8 @@ import Wasm
     let seed = UInt64.random(in: 0 ... .max)
     var random = SplitMix64(seed: seed)
     for round in 0..<60 {
-      let text = String((0..<Int.random(in: 0...3, using: &random)).map { _ in "abAB€".randomElement(using: &random)! })
+      let text = String(
+        (0..<Int.random(in: 0...3, using: &random)).map { _ in "abAB€".randomElement(using: &random)! })
       var parameters: [String: Value] = ["text": .string(text)]
       let field = ["name", "title"][round % 2]
       if field != "name" { parameters["field"] = .string(field) }
@@ -61,7 +65,8 @@ import Wasm
   @Test(arguments: ["size-below", "size-below-c"])
   func wrongParametersAreExplained(guest: String) throws {
     let module = try load(guest, WasmEngine())
-    expectFailure(.invalidArgument, "refused its parameters: 'field' must be a string") { () throws(RoostError) in
+    expectFailure(.invalidArgument, "refused its parameters: 'field' must be a string") {
+      () throws(RoostError) in
       _ = try module.makeFilter()
     }
     expectFailure(.invalidArgument, "'max' must be a number") { () throws(RoostError) in
@@ -73,7 +78,9 @@ import Wasm
     let module = try load("name-contains", WasmEngine())
     let filter = try module.makeFilter(parameters: Payload(["text": .string("needle")]))
     let hay = String(repeating: "hay ", count: 15_000)
-    let payloads = (0..<200).map { Payload(["name": .string($0 % 3 == 0 ? hay + "NEEDLE" : hay), "other": .bytes([1])]) }
+    let payloads = (0..<200).map {
+      Payload(["name": .string($0 % 3 == 0 ? hay + "NEEDLE" : hay), "other": .bytes([1])])
+    }
     #expect(try verdicts(filter, payloads) == (0..<200).map { $0 % 3 == 0 })
     let many = (0..<3_000).map { Payload(["name": .string($0 % 7 == 0 ? "needle" : "x")]) }
     #expect(try verdicts(filter, many) == (0..<3_000).map { $0 % 7 == 0 })
@@ -83,7 +90,9 @@ import Wasm
   @Test func damagedPayloadsAreReportedAsCorruption() throws {
     let module = try load("name-contains", WasmEngine())
     let filter = try module.makeFilter(parameters: Payload(["text": .string("x")]))
-    for bytes: [UInt8] in [[], [1], [1, 4, 110], [1, 4, 110, 97, 109, 101, 99], [1, 4, 110, 97, 109, 101, 5, 200, 1, 0]] {
+    for bytes: [UInt8] in [
+      [], [1], [1, 4, 110], [1, 4, 110, 97, 109, 101, 99], [1, 4, 110, 97, 109, 101, 5, 200, 1, 0],
+    ] {
       #expect(throws: RoostError.self) { try verdicts(filter, encoded: [bytes]) }
     }
     #expect(try verdicts(filter, [Payload(["name": .string("x")])]) == [true])
@@ -91,7 +100,8 @@ import Wasm
 
   @Test func embeddingsAreDeterministicAndNormalised() throws {
     let texts = [
-      "image viewer for photos", "", "  !!  ", "a", "Überraschung für Köln", String(repeating: "word ", count: 5_000),
+      "image viewer for photos", "", "  !!  ", "a", "Überraschung für Köln",
+      String(repeating: "word ", count: 5_000),
       (0..<4_000).map { "w\($0)" }.joined(separator: " "), String(repeating: "x", count: Limits.textBytesMax),
     ]
     let first = try load("hashed-ngrams", WasmEngine()).embed(texts, deadlineMs: 10_000)
@@ -123,7 +133,8 @@ import Wasm
   @Test func oneModuleServesManyThreads() async throws {
     let engine = try WasmEngine()
     let embedder = try load("hashed-ngrams", engine)
-    let filter = try load("size-below", engine).makeFilter(parameters: Payload(["field": .string("n"), "max": .int(50)]))
+    let filter = try load("size-below", engine).makeFilter(
+      parameters: Payload(["field": .string("n"), "max": .int(50)]))
     let expected = try embedder.embed(["the same text"], deadlineMs: 10_000)
     try await withThrowingTaskGroup(of: Void.self) { group in
       for worker in 0..<8 {
