@@ -2,6 +2,7 @@
 #define ROOST_DISTANCE_H
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 // Distances between vectors of 1 to 4096 elements; smaller is nearer. Integer sums are exact and
 // rounded once, when they become a float. No alignment is needed; 64 bytes is fastest.
@@ -35,6 +36,40 @@ int roost_level_available(int level);
 roost_distance_kernel roost_distance_kernel_at(int element, int metric, int level);
 
 static inline void roost_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
+
+// Inserts `key` into `count` ascending keys, moving the larger ones up by one; returns its position. The
+// memory has room for one more. Blocks of eight move at once, which makes the scan from the end cheaper
+// than a binary search, whose branches are all unpredictable.
+static inline size_t roost_insert_key(uint64_t *keys, size_t count, uint64_t key) {
+  size_t i = count;
+  while (i >= 8 && keys[i - 8] > key) {
+    uint64_t block[8];
+    memcpy(block, keys + i - 8, sizeof block);
+    memcpy(keys + i - 7, block, sizeof block);
+    i -= 8;
+  }
+  while (i > 0 && keys[i - 1] > key) {
+    keys[i] = keys[i - 1];
+    i--;
+  }
+  keys[i] = key;
+  return i;
+}
+
+// Keeps those of `count` rows whose bit in `words` is clear, and sets it; returns how many. Kept rows are
+// also written to `noted`. Without branches, since which rows are new cannot be predicted.
+static inline size_t roost_keep_unmarked(uint32_t *rows, size_t count, uint64_t *words, uint32_t *noted) {
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t row = rows[i];
+    uint64_t word = words[row >> 6];
+    rows[kept] = row;
+    noted[kept] = row;
+    kept += (~word >> (row & 63)) & 1;
+    words[row >> 6] = word | (uint64_t)1 << (row & 63);
+  }
+  return kept;
+}
 
 // Tells the CPU that this is a spin loop.
 static inline void roost_pause(void) {

@@ -1,5 +1,7 @@
 // The best candidates of a search so far, and the frontier of a filtered one.
 
+import CKernels
+
 /// A bounded list of keys, ascending. The memory belongs to the `GraphScratch` it came from.
 struct Beam {
   let keys: UnsafeMutablePointer<CandidateKey>
@@ -16,6 +18,10 @@ struct Beam {
 
   var isFull: Bool { count == capacity }
 
+  /// No key of a larger distance is admitted.
+  @inline(__always)
+  var bound: Float { count < capacity ? .infinity : keys[capacity - 1].distance }
+
   /// Whether `insert` would take the key.
   @inline(__always)
   func admits(_ key: CandidateKey) -> Bool { count < capacity || key < keys[capacity - 1] }
@@ -25,17 +31,15 @@ struct Beam {
   @discardableResult
   mutating func insert(_ key: CandidateKey) -> CandidateKey? {
     assert(admits(key))
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low &+ high) >> 1
-      if keys[middle] < key { low = middle &+ 1 } else { high = middle }
-    }
     var leaving: CandidateKey?
-    if count == capacity { leaving = keys[capacity &- 1] } else { count &+= 1 }
-    (keys + low + 1).update(from: keys + low, count: count &- low &- 1)
-    keys[low] = key
-    if low < cursor { cursor = low }
+    if count == capacity {
+      leaving = keys[capacity &- 1]
+      count &-= 1
+    }
+    // A key is its bits.
+    let position = roost_insert_key(UnsafeMutableRawPointer(keys).assumingMemoryBound(to: UInt64.self), count, key.bits)
+    count &+= 1
+    if position < cursor { cursor = position }
     return leaving
   }
 
@@ -72,6 +76,8 @@ struct Frontier: ~Copyable {
   private(set) var count = 0
 
   mutating func removeAll() { count = 0 }
+
+  var peek: CandidateKey? { count > 0 ? keys[0] : nil }
 
   mutating func push(_ key: CandidateKey) {
     keys.reserve(count + 1, keeping: count)

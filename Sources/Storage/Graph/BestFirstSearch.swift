@@ -12,6 +12,10 @@ protocol NodeSource {
   var neighboursMax: Int { get }
   var distance: DistanceFunction { get }
   func vector(_ row: UInt32) throws(RoostError) -> UnsafeRawPointer
+  /// Where the vectors of `count` rows lie.
+  func locate(
+    _ rows: UnsafePointer<UInt32>, _ count: Int, into pointers: UnsafeMutablePointer<UnsafeRawPointer>
+  ) throws(RoostError)
   /// Writes the neighbours of a row, all below `rowCount`; returns how many.
   func neighbours(of row: UInt32, into list: UnsafeMutablePointer<UInt32>) throws(RoostError) -> Int
   /// Starts fetching what `neighbours` will read.
@@ -28,99 +32,89 @@ extension NodeSource {
   ) throws(RoostError) {
     precondition(k > 0)
     let width = max(k, effort)
-    scratch.visited.reset(rowCount: rowCount)
     scratch.reserveBatch(max(neighboursMax, 64))
+    var visited = scratch.visited.begin(rowCount: rowCount)
+    defer { scratch.visited.end(visited) }
+    let batch = scratch.batch
     if acceptor.acceptsAll {
-      try searchAll(from: entries, query: query, k: k, width: width, scratch: scratch, results: &results)
+      scratch.keys.reserve(width)
+      var beam = Beam(keys: scratch.keys.base, capacity: width)
+      try searchAll(from: entries, query: query, beam: &beam, visited: &visited, batch: batch)
+      emit(beam, k: k, into: &results)
     } else {
+      scratch.accepted.reserve(width)
+      var accepted = Beam(keys: scratch.accepted.base, capacity: width)
+      // An error leaves an empty frontier behind, which is as good as a used one.
+      var frontier = Frontier()
+      swap(&frontier, &scratch.frontier)
+      frontier.removeAll()
       try searchFiltered(
-        from: entries, query: query, k: k, width: width, acceptor: &acceptor, scratch: scratch, results: &results)
+        from: entries, query: query, accepted: &accepted, frontier: &frontier, acceptor: &acceptor,
+        visited: &visited, batch: batch)
+      swap(&frontier, &scratch.frontier)
+      emit(accepted, k: k, into: &results)
     }
   }
 
   private func searchAll(
-    from entries: some Sequence<UInt32>, query: UnsafeRawPointer, k: Int, width: Int, scratch: GraphScratch,
-    results: inout [Candidate]
+    from entries: some Sequence<UInt32>, query: UnsafeRawPointer, beam: inout Beam, visited: inout RowSet.Marks,
+    batch: ScratchBatch
   ) throws(RoostError) {
-    scratch.keys.reserve(width)
-    var beam = Beam(keys: scratch.keys.base, capacity: width)
-    try seed(&beam, from: entries, query: query, scratch: scratch)
+    for row in entries where visited.insert(row) {
+      let key = CandidateKey(distance: distance(query, try vector(row)), row: row)
+      if beam.admits(key) { beam.insert(key) }
+    }
     while let next = beam.popNearest() {
-      let fresh = try scoreNeighbours(of: next.row, upcoming: beam.peekNearest(), query: query, scratch: scratch)
-      let rows = scratch.rows.base
-      let distances = scratch.distances.base
-      for index in 0..<fresh {
-        let key = CandidateKey(distance: distances[index], row: rows[index])
-        if beam.admits(key) { beam.insert(key) }
+      let fresh = try scoreNeighbours(
+        of: next.row, upcoming: beam.peekNearest(), query: query, visited: &visited, batch: batch)
+      var bound = beam.bound
+      for index in 0..<fresh where !(batch.distances[index] > bound) {
+        let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
+        guard beam.admits(key) else { continue }
+        beam.insert(key)
+        bound = beam.bound
       }
     }
-    emit(beam, k: k, into: &results)
   }
 
   private func searchFiltered<A: RowAcceptor>(
-    from entries: some Sequence<UInt32>, query: UnsafeRawPointer, k: Int, width: Int, acceptor: inout A,
-    scratch: GraphScratch, results: inout [Candidate]
+    from entries: some Sequence<UInt32>, query: UnsafeRawPointer, accepted: inout Beam,
+    frontier: inout Frontier, acceptor: inout A, visited: inout RowSet.Marks, batch: ScratchBatch
   ) throws(RoostError) {
-    scratch.accepted.reserve(width)
-    var accepted = Beam(keys: scratch.accepted.base, capacity: width)
-    scratch.frontier.removeAll()
-    for row in entries where scratch.visited.insert(row) {
-      let one = distance(query, try vector(row))
-      scratch.rows[0] = row
-      scratch.distances[0] = one
-      try admit(1, into: &accepted, acceptor: &acceptor, scratch: scratch)
+    for row in entries where visited.insert(row) {
+      batch.rows[0] = row
+      batch.distances[0] = distance(query, try vector(row))
+      try admit(1, into: &accepted, frontier: &frontier, acceptor: &acceptor, batch: batch)
     }
-    while let next = scratch.frontier.pop() {
+    while let next = frontier.pop() {
       guard accepted.admits(next) else { break }
-      let fresh = try scoreNeighbours(of: next.row, upcoming: nil, query: query, scratch: scratch)
-      try admit(fresh, into: &accepted, acceptor: &acceptor, scratch: scratch)
+      let fresh = try scoreNeighbours(
+        of: next.row, upcoming: frontier.peek?.row, query: query, visited: &visited, batch: batch)
+      try admit(fresh, into: &accepted, frontier: &frontier, acceptor: &acceptor, batch: batch)
     }
-    emit(accepted, k: k, into: &results)
   }
 
   /// Offers the scored batch to the frontier, and what the acceptor lets pass to `accepted`.
   private func admit<A: RowAcceptor>(
-    _ fresh: Int, into accepted: inout Beam, acceptor: inout A, scratch: GraphScratch
+    _ fresh: Int, into accepted: inout Beam, frontier: inout Frontier, acceptor: inout A, batch: ScratchBatch
   ) throws(RoostError) {
-    var near = 0
     for index in 0..<fresh {
-      let key = CandidateKey(distance: scratch.distances[index], row: scratch.rows[index])
-      guard accepted.admits(key) else { continue }
-      scratch.frontier.push(key)
-      scratch.rows[near] = key.row
-      scratch.distances[near] = scratch.distances[index]
-      near += 1
+      let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
+      if accepted.admits(key) { frontier.push(key) }
     }
-    guard near > 0 else { return }
-    try acceptor.accept(
-      rows: UnsafeBufferPointer(start: scratch.rows.base, count: near),
-      verdicts: UnsafeMutableBufferPointer(start: scratch.verdicts.base, count: near))
-    for index in 0..<near where scratch.verdicts[index] {
-      let key = CandidateKey(distance: scratch.distances[index], row: scratch.rows[index])
-      if accepted.admits(key) { accepted.insert(key) }
-    }
+    try keepNearest(fresh, in: &accepted, acceptor: &acceptor, batch: batch)
   }
 
-  func seed(
-    _ beam: inout Beam, from entries: some Sequence<UInt32>, query: UnsafeRawPointer, scratch: GraphScratch
-  ) throws(RoostError) {
-    for row in entries where scratch.visited.insert(row) {
-      let key = CandidateKey(distance: distance(query, try vector(row)), row: row)
-      if beam.admits(key) { beam.insert(key) }
-    }
-  }
-
-  /// Scores the unvisited neighbours of a row into the scratch's `rows` and `distances`; returns how many.
+  /// Scores the unvisited neighbours of a row into the batch's `rows` and `distances`; returns how many.
   /// - Parameter upcoming: the row whose neighbours will probably be asked for next.
   @inline(__always)
-  func scoreNeighbours(
-    of row: UInt32, upcoming: UInt32?, query: UnsafeRawPointer, scratch: GraphScratch
+  private func scoreNeighbours(
+    of row: UInt32, upcoming: UInt32?, query: UnsafeRawPointer, visited: inout RowSet.Marks, batch: ScratchBatch
   ) throws(RoostError) -> Int {
-    let fresh = try gatherUnvisited(scratch, try neighbours(of: row, into: scratch.rows.base)) {
-      (row) throws(RoostError) in try vector(row)
-    }
+    let fresh = visited.keepNew(batch.rows, try neighbours(of: row, into: batch.rows))
+    try locate(batch.rows, fresh, into: batch.pointers)
     if let upcoming { prefetchNeighbours(of: upcoming) }
-    distance.batch(query, scratch.pointers.base, fresh, into: scratch.distances.base)
+    distance.batch(query, batch.pointers, fresh, into: batch.distances)
     return fresh
   }
 
@@ -128,24 +122,4 @@ extension NodeSource {
     results.removeAll(keepingCapacity: true)
     for index in 0..<min(k, beam.count) { results.append(beam.keys[index].candidate) }
   }
-}
-
-/// Keeps those of the first `count` rows of the scratch that are met for the first time, and finds their
-/// vectors; returns how many they are.
-@inline(__always)
-func gatherUnvisited<Failure: Error>(
-  _ scratch: GraphScratch, _ count: Int, vector: (UInt32) throws(Failure) -> UnsafeRawPointer
-) throws(Failure) -> Int {
-  let rows = scratch.rows.base
-  let pointers = scratch.pointers.base
-  var fresh = 0
-  for index in 0..<count {
-    let row = rows[index]
-    if scratch.visited.insert(row) {
-      rows[fresh] = row
-      pointers[fresh] = try vector(row)
-      fresh &+= 1
-    }
-  }
-  return fresh
 }

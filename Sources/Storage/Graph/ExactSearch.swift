@@ -14,21 +14,20 @@ extension NodeSource {
     scratch.reserveBatch(batch)
     scratch.accepted.reserve(k)
     var accepted = Beam(keys: scratch.accepted.base, capacity: k)
-    let rows = scratch.rows.base
-    let pointers = scratch.pointers.base
+    let memory = scratch.batch
     var count = 0
     for row in source {
-      rows[count] = row
-      pointers[count] = try vector(row)
+      memory.rows[count] = row
+      memory.pointers[count] = try vector(row)
       count += 1
       if count == batch {
-        distance.batch(query, pointers, count, into: scratch.distances.base)
-        try keepNearest(count, in: &accepted, acceptor: &acceptor, scratch: scratch)
+        distance.batch(query, memory.pointers, count, into: memory.distances)
+        try keepNearest(count, in: &accepted, acceptor: &acceptor, batch: memory)
         count = 0
       }
     }
-    distance.batch(query, pointers, count, into: scratch.distances.base)
-    try keepNearest(count, in: &accepted, acceptor: &acceptor, scratch: scratch)
+    distance.batch(query, memory.pointers, count, into: memory.distances)
+    try keepNearest(count, in: &accepted, acceptor: &acceptor, batch: memory)
     results.removeAll(keepingCapacity: true)
     for index in 0..<accepted.count { results.append(accepted.keys[index].candidate) }
   }
@@ -37,26 +36,27 @@ extension NodeSource {
 /// Moves the accepted rows of a scored batch that are near enough into `accepted`.
 @inline(__always)
 func keepNearest<A: RowAcceptor>(
-  _ count: Int, in accepted: inout Beam, acceptor: inout A, scratch: GraphScratch
+  _ count: Int, in accepted: inout Beam, acceptor: inout A, batch: ScratchBatch
 ) throws(RoostError) {
+  let acceptsAll = acceptor.acceptsAll
   var near = 0
   for index in 0..<count {
-    let key = CandidateKey(distance: scratch.distances[index], row: scratch.rows[index])
+    let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
     guard accepted.admits(key) else { continue }
-    if acceptor.acceptsAll {
+    if acceptsAll {
       accepted.insert(key)
     } else {
-      scratch.rows[near] = key.row
-      scratch.distances[near] = scratch.distances[index]
+      batch.rows[near] = key.row
+      batch.distances[near] = batch.distances[index]
       near += 1
     }
   }
   guard near > 0 else { return }
   try acceptor.accept(
-    rows: UnsafeBufferPointer(start: scratch.rows.base, count: near),
-    verdicts: UnsafeMutableBufferPointer(start: scratch.verdicts.base, count: near))
-  for index in 0..<near where scratch.verdicts[index] {
-    let key = CandidateKey(distance: scratch.distances[index], row: scratch.rows[index])
+    rows: UnsafeBufferPointer(start: batch.rows, count: near),
+    verdicts: UnsafeMutableBufferPointer(start: batch.verdicts, count: near))
+  for index in 0..<near where batch.verdicts[index] {
+    let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
     if accepted.admits(key) { accepted.insert(key) }
   }
 }

@@ -38,27 +38,28 @@ extension GrowingGraph {
   /// Searches for the row's own vector; all rows of the beam and all that were expanded on the way become
   /// `scratch.candidates`, ascending.
   func gatherCandidates(for row: UInt32, from entry: UInt32, scratch: GraphScratch) {
-    scratch.visited.reset(rowCount: capacity)
     scratch.reserveBatch(max(neighboursMax, 64))
     scratch.keys.reserve(buildEffort)
     scratch.candidateCount = 0
+    let batch = scratch.batch
+    var visited = scratch.visited.begin(rowCount: capacity)
+    defer { scratch.visited.end(visited) }
     var beam = Beam(keys: scratch.keys.base, capacity: buildEffort)
-    _ = scratch.visited.insert(row)
-    if scratch.visited.insert(entry) {
-      scratch.rows[0] = entry
-      scratch.pointers[0] = vector(entry)
-      links.batch(from: row, to: scratch.rows.base, scratch.pointers.base, 1, into: scratch.distances.base)
-      beam.insert(CandidateKey(distance: scratch.distances[0], row: entry))
+    _ = visited.insert(row)
+    if visited.insert(entry) {
+      batch.rows[0] = entry
+      batch.pointers[0] = vector(entry)
+      links.batch(from: row, to: batch.rows, batch.pointers, 1, into: batch.distances)
+      beam.insert(CandidateKey(distance: batch.distances[0], row: entry))
     }
     var passed = 0
     while let next = beam.popNearest() {
-      let fresh = gatherUnvisited(scratch, lists.read(next.row, into: scratch.rows.base)) { vector($0) }
+      let fresh = visited.keepNew(batch.rows, lists.read(next.row, into: batch.rows))
+      locate(batch.rows, fresh, into: batch.pointers)
       if let upcoming = beam.peekNearest() { lists.prefetch(upcoming) }
-      links.batch(from: row, to: scratch.rows.base, scratch.pointers.base, fresh, into: scratch.distances.base)
-      let rows = scratch.rows.base
-      let distances = scratch.distances.base
-      for index in 0..<fresh {
-        let key = CandidateKey(distance: distances[index], row: rows[index])
+      links.batch(from: row, to: batch.rows, batch.pointers, fresh, into: batch.distances)
+      for index in 0..<fresh where !(batch.distances[index] > beam.bound) {
+        let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
         guard beam.admits(key) else { continue }
         if let leaving = beam.insert(key), leaving.isExpanded {
           scratch.candidates.reserve(passed + 1, keeping: passed)
@@ -115,7 +116,7 @@ extension GrowingGraph {
     scratch.distances.reserve(count)
     scratch.backKeys.reserve(count)
     let pointers = scratch.pointers.base
-    for index in 0..<count { pointers[index] = vector(rows[index]) }
+    locate(rows, count, into: pointers)
     links.batch(from: row, to: rows, pointers, count, into: scratch.distances.base)
     let keys = scratch.backKeys.base
     for index in 0..<count { keys[index] = CandidateKey(distance: scratch.distances[index], row: rows[index]) }

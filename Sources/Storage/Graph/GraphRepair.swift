@@ -35,15 +35,16 @@ extension GrowingGraph {
     var hasDead = false
     for index in 0..<count where isDead(scratch.rows[index]) { hasDead = true }
     guard hasDead else { return }
-    scratch.visited.reset(rowCount: capacity)
-    _ = scratch.visited.insert(row)
+    var visited = scratch.visited.begin(rowCount: capacity)
+    defer { scratch.visited.end(visited) }
+    _ = visited.insert(row)
     scratch.chosen.reserve(count + count * neighboursMax)
     let merged = scratch.chosen.base
     var total = 0
     for index in 0..<count {
       let neighbour = scratch.rows[index]
       if !isDead(neighbour) {
-        if scratch.visited.insert(neighbour) {
+        if visited.insert(neighbour) {
           merged[total] = neighbour
           total += 1
         }
@@ -53,7 +54,7 @@ extension GrowingGraph {
       let second = lists.read(neighbour, into: scratch.backChosen.base)
       for position in 0..<second {
         let candidate = scratch.backChosen[position]
-        if !isDead(candidate) && scratch.visited.insert(candidate) {
+        if !isDead(candidate) && visited.insert(candidate) {
           merged[total] = candidate
           total += 1
         }

@@ -48,6 +48,19 @@ final class GraphScratch: @unchecked Sendable {
     distances.reserve(count)
     verdicts.reserve(count)
   }
+
+  /// The memory of one batch, as large as `reserveBatch` made it; valid until the next `reserveBatch`.
+  var batch: ScratchBatch {
+    ScratchBatch(rows: rows.base, pointers: pointers.base, distances: distances.base, verdicts: verdicts.base)
+  }
+}
+
+/// Rows, where their vectors lie, their distances, and verdicts on them: plain pointers for hot loops.
+struct ScratchBatch {
+  let rows: UnsafeMutablePointer<UInt32>
+  let pointers: UnsafeMutablePointer<UnsafeRawPointer>
+  let distances: UnsafeMutablePointer<Float>
+  let verdicts: UnsafeMutablePointer<Bool>
 }
 
 /// What a search by page reads needs on top: page buffers, the coded query, and the state of its reads.
@@ -77,9 +90,7 @@ final class PagedScratch {
     buffer = IOBuffer(count: runBytes * Self.slots, alignment: PagedFile.pageBytes)
   }
 
-  func reset(rowCount: Int) {
-    expanded.reset(rowCount: rowCount)
-    compared.reset(rowCount: rowCount)
+  func reset() {
     waiting.removeAll(keepingCapacity: true)
     expanding.removeAll(keepingCapacity: true)
     for slot in 0..<Self.slots {

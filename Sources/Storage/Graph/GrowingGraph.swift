@@ -92,6 +92,13 @@ extension GrowingGraph: NodeSource {
   func vector(_ row: UInt32) -> UnsafeRawPointer { vectors.pointer(Int(row)) }
 
   @inline(__always)
+  func locate(
+    _ rows: UnsafePointer<UInt32>, _ count: Int, into pointers: UnsafeMutablePointer<UnsafeRawPointer>
+  ) {
+    for index in 0..<count { pointers[index] = vectors.pointer(Int(rows[index])) }
+  }
+
+  @inline(__always)
   func prefetchNeighbours(of row: UInt32) { lists.prefetch(row) }
 
   /// The `k` nearest accepted rows, ascending by distance, then row. See `bestFirstSearch`.

@@ -2,15 +2,34 @@
 
 import CKernels
 import Core
+import Synchronization
 
 /// A node section of a mapped file. Every page is verified at first touch and every neighbour id is
 /// checked, so damaged bytes end in `.corrupted`, never in a wild read.
-struct MappedNodes: NodeSource, Sendable {
+///
+/// Safety of `@unchecked Sendable`: `base` points into the mapping, which `file` keeps alive and nobody
+/// writes; `verified` is atomic words.
+struct MappedNodes: NodeSource, @unchecked Sendable {
   let file: PagedFile
   let firstPage: Int
   let layout: NodeLayout
   let distance: DistanceFunction
   let rowCount: Int
+  /// The first run in the mapping.
+  private let base: UnsafeRawPointer
+  /// One bit a run: all its pages have been verified. The file's own bits are one call further away.
+  private let verified: RunBits
+
+  /// - Parameter section: lies inside the file and has the bytes that `rowCount` rows take.
+  init(file: PagedFile, section: Section, layout: NodeLayout, rowCount: Int) throws(RoostError) {
+    self.file = file
+    firstPage = section.firstPage
+    self.layout = layout
+    distance = DistanceFunction(layout.shape)
+    self.rowCount = rowCount
+    verified = try RunBits(count: layout.runCount(rows: rowCount))
+    base = rowCount > 0 ? try file.mappedPage(section.firstPage) : UnsafeRawPointer(verified.words)
+  }
 
   var neighboursMax: Int { layout.degree }
 
@@ -18,16 +37,32 @@ struct MappedNodes: NodeSource, Sendable {
   func block(_ row: UInt32) throws(RoostError) -> UnsafeRawPointer {
     assert(Int(row) < rowCount)
     let run = layout.run(of: row)
-    let page = firstPage &+ run &* layout.pagesPerRun
-    let start = try file.mappedPage(page)
-    if layout.pagesPerRun > 1 {
-      for rest in 1..<layout.pagesPerRun { _ = try file.mappedPage(page + rest) }
-    }
-    return start + layout.offset(of: row, inRun: run)
+    if !verified.contains(run) { try verify(run) }
+    return base + (run &* layout.runBytes &+ layout.offset(of: row, inRun: run))
+  }
+
+  @inline(never)
+  private func verify(_ run: Int) throws(RoostError) {
+    for page in 0..<layout.pagesPerRun { _ = try file.mappedPage(firstPage + run * layout.pagesPerRun + page) }
+    verified.insert(run)
   }
 
   @inline(__always)
   func vector(_ row: UInt32) throws(RoostError) -> UnsafeRawPointer { try block(row) }
+
+  /// Keeps what each block needs in registers.
+  @inline(__always)
+  func locate(
+    _ rows: UnsafePointer<UInt32>, _ count: Int, into pointers: UnsafeMutablePointer<UnsafeRawPointer>
+  ) throws(RoostError) {
+    let (layout, base, bits) = (layout, base, verified.words)
+    for index in 0..<count {
+      let row = rows[index]
+      let run = layout.run(of: row)
+      if bits[run >> 6].load(ordering: .relaxed) & (1 << UInt64(run & 63)) == 0 { try verify(run) }
+      pointers[index] = base + (run &* layout.runBytes &+ layout.offset(of: row, inRun: run))
+    }
+  }
 
   @inline(__always)
   func neighbours(of row: UInt32, into list: UnsafeMutablePointer<UInt32>) throws(RoostError) -> Int {
@@ -37,8 +72,13 @@ struct MappedNodes: NodeSource, Sendable {
 
   @inline(__always)
   func prefetchNeighbours(of row: UInt32) {
-    guard let block = try? block(row) else { return }
-    for line in stride(from: 0, to: layout.degree * 4, by: 64) { roost_prefetch(block + layout.listOffset + line) }
+    let run = layout.run(of: row)
+    let list = base + (run &* layout.runBytes &+ layout.offset(of: row, inRun: run) &+ layout.listOffset)
+    var line = 0
+    while line < layout.degree &* 4 {
+      roost_prefetch(list + line)
+      line &+= 64
+    }
   }
 
   private func path(_ row: UInt32) -> (file: String, offset: UInt64) {
@@ -67,5 +107,31 @@ extension NodeLayout {
       list[index] = id
     }
     return degree
+  }
+}
+
+/// A fixed set of atomic bits, all clear at first.
+private final class RunBits: Sendable {
+  private let memory: AnonymousMemory
+  private let count: Int
+
+  init(count: Int) throws(RoostError) {
+    memory = try AnonymousMemory(count: (count + 63) / 64 * 8)
+    self.count = count
+  }
+
+  /// All-zero bytes are valid `Atomic<UInt64>`s of value 0.
+  @inline(__always)
+  var words: UnsafeMutablePointer<Atomic<UInt64>> { memory.base.assumingMemoryBound(to: Atomic<UInt64>.self) }
+
+  @inline(__always)
+  func contains(_ index: Int) -> Bool {
+    assert(index >= 0 && index < count)
+    return words[index >> 6].load(ordering: .relaxed) & (1 << UInt64(index & 63)) != 0
+  }
+
+  func insert(_ index: Int) {
+    precondition(index >= 0 && index < count)
+    _ = words[index >> 6].bitwiseOr(1 << UInt64(index & 63), ordering: .relaxed)
   }
 }

@@ -67,7 +67,7 @@ extension SegmentGraph {
           fresh += 1
         }
         nodes.distance.batch(query, scratch.pointers.base, fresh, into: scratch.distances.base)
-        try keepNearest(fresh, in: &accepted, acceptor: &acceptor, scratch: scratch)
+        try keepNearest(fresh, in: &accepted, acceptor: &acceptor, batch: scratch.batch)
       } catch {
         failure = failure ?? error
       }

@@ -19,6 +19,7 @@ extension SegmentGraph {
     results.removeAll(keepingCapacity: true)
     guard count > 0, let codes else { return 0 }
     var search = PagedSearch(self, codes, query: query, width: max(k, effort), scratch: scratch)
+    defer { search.end() }
     let queue = file.file.makeReadQueue()
     // A buffer must not be reused while the kernel may still write to it, so an error leaves only when
     // nothing is in flight any more.
@@ -49,6 +50,13 @@ private struct PagedSearch {
   let query: UnsafeRawPointer
   let scratch: GraphScratch
   let paged: PagedScratch
+  let batch: ScratchBatch
+  /// Rows whose distance has been estimated.
+  var visited: RowSet.Marks
+  /// Rows that have been compared exactly.
+  var compared: RowSet.Marks
+  /// Rows whose neighbours have been ranked.
+  var expanded: RowSet.Marks
   /// The nearest accepted rows by exact distance.
   var accepted: Beam
   var reads = 0
@@ -62,15 +70,25 @@ private struct PagedSearch {
     self.query = query
     self.scratch = scratch
     paged = scratch.pagedScratch(runBytes: graph.layout.runBytes)
-    paged.reset(rowCount: graph.count)
-    scratch.visited.reset(rowCount: graph.count)
+    paged.reset()
+    visited = scratch.visited.begin(rowCount: graph.count)
+    compared = paged.compared.begin(rowCount: graph.count)
+    expanded = paged.expanded.begin(rowCount: graph.count)
     scratch.reserveBatch(max(graph.layout.degree, graph.layout.blocksPerRun, graph.entryPoints.count))
     scratch.accepted.reserve(width)
     scratch.frontier.removeAll()
+    batch = scratch.batch
     accepted = Beam(keys: scratch.accepted.base, capacity: width)
     codes.book.prepare(paged.codeQuery, for: query)
-    for (index, row) in graph.entryPoints.enumerated() { scratch.rows[index] = row }
+    for (index, row) in graph.entryPoints.enumerated() { batch.rows[index] = row }
     rank(graph.entryPoints.count)
+  }
+
+  /// Gives the scratch back what it has to know.
+  mutating func end() {
+    scratch.visited.end(visited)
+    paged.compared.end(compared)
+    paged.expanded.end(expanded)
   }
 
   /// Opens what is in memory and starts reads, nearest estimates first, until enough are in flight.
@@ -80,7 +98,7 @@ private struct PagedSearch {
         scratch.frontier.removeAll()
         return
       }
-      if paged.expanded.contains(next.row) { continue }
+      if expanded.contains(next.row) { continue }
       let run = layout.run(of: next.row)
       if let cached = graph.cache?.pointer(run) {
         try open(run, cached, for: next.row, &acceptor)
@@ -130,39 +148,40 @@ private struct PagedSearch {
     var fresh = 0
     for index in 0..<min(layout.blocksPerRun, graph.count - first) {
       let row = UInt32(first + index)
-      guard paged.compared.insert(row) else { continue }
-      scratch.rows[fresh] = row
-      scratch.pointers[fresh] = bytes + index * layout.stride
+      guard compared.insert(row) else { continue }
+      batch.rows[fresh] = row
+      batch.pointers[fresh] = bytes + index * layout.stride
       fresh += 1
     }
-    graph.nodes.distance.batch(query, scratch.pointers.base, fresh, into: scratch.distances.base)
+    graph.nodes.distance.batch(query, batch.pointers, fresh, into: batch.distances)
     if accepted.isFull {
       for index in 0..<fresh
-      where accepted.admits(CandidateKey(distance: scratch.distances[index], row: scratch.rows[index])) {
-        expandLater(scratch.rows[index], run, bytes)
+      where accepted.admits(CandidateKey(distance: batch.distances[index], row: batch.rows[index])) {
+        expandLater(batch.rows[index], run, bytes)
       }
     }
-    try keepNearest(fresh, in: &accepted, acceptor: &acceptor, scratch: scratch)
+    try keepNearest(fresh, in: &accepted, acceptor: &acceptor, batch: batch)
     for (row, block) in paged.expanding {
-      let found = try layout.readNeighbours(block, of: row, rowCount: graph.count, into: scratch.rows.base) {
+      let found = try layout.readNeighbours(block, of: row, rowCount: graph.count, into: batch.rows) {
         (graph.file.path, graph.fileOffset(ofRun: run))
       }
       rank(found)
     }
   }
 
-  private func expandLater(_ row: UInt32, _ run: Int, _ bytes: UnsafeRawPointer) {
-    if paged.expanded.insert(row) {
+  private mutating func expandLater(_ row: UInt32, _ run: Int, _ bytes: UnsafeRawPointer) {
+    if expanded.insert(row) {
       paged.expanding.append((row, bytes + layout.offset(of: row, inRun: run)))
     }
   }
 
   /// Estimates the distances of the first `count` rows of the scratch that are new, and keeps the near ones.
-  private func rank(_ count: Int) {
-    let fresh = gatherUnvisited(scratch, count) { codes.pointer($0) }
-    paged.codeQuery.estimate(codes.book.kernel, scratch.pointers.base, fresh, into: scratch.distances.base)
+  private mutating func rank(_ count: Int) {
+    let fresh = visited.keepNew(batch.rows, count)
+    for index in 0..<fresh { batch.pointers[index] = codes.pointer(batch.rows[index]) }
+    paged.codeQuery.estimate(codes.book.kernel, batch.pointers, fresh, into: batch.distances)
     for index in 0..<fresh {
-      let key = CandidateKey(distance: scratch.distances[index], row: scratch.rows[index])
+      let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
       if accepted.admits(key) { scratch.frontier.push(key) }
     }
   }

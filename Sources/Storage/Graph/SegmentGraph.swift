@@ -36,9 +36,7 @@ final class SegmentGraph: Sendable {
     nodesSection = section
     self.layout = layout
     self.entryPoints = entryPoints
-    nodes = MappedNodes(
-      file: file, firstPage: section.firstPage, layout: layout, distance: DistanceFunction(layout.shape),
-      rowCount: count)
+    nodes = try MappedNodes(file: file, section: section, layout: layout, rowCount: count)
     if file.isMapped {
       codes = nil
       cache = nil
@@ -214,8 +212,9 @@ final class RunCache: Sendable {
     var slots = [UInt32](repeating: Self.absent, count: room > 0 ? runCount : 0)
     var used = 0
     var queue = room > 0 ? entryPoints : []
-    var seen = RowSet()
-    seen.reset(rowCount: nodes.rowCount)
+    var memberMemory = RowSet()
+    var seen = memberMemory.begin(rowCount: nodes.rowCount)
+    defer { memberMemory.end(seen) }
     for row in queue { _ = seen.insert(row) }
     var position = 0
     var list = [UInt32](repeating: 0, count: layout.degree)
