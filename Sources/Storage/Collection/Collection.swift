@@ -100,7 +100,8 @@ public final class Collection: Sendable {
   }
 
   /// Waits for running writes and maintenance, makes everything durable and marks the folder as
-  /// cleanly closed. Later calls throw `.unavailable`. Safe to call twice.
+  /// cleanly closed, unless an earlier failure of the disk has left a log in doubt. Later calls throw
+  /// `.unavailable`. Safe to call twice.
   public func close() async throws(RoostError) {
     let wasClosed = status.withLock { status in
       defer { status.isClosed = true }
@@ -113,16 +114,29 @@ public final class Collection: Sendable {
       writeLock.release()
       maintenanceLock.release()
     }
+    do throws(RoostError) { try await markClean() } catch {
+      await release()
+      throw error
+    }
+    await release()
+  }
+
+  private func markClean() async throws(RoostError) {
     try await writer.log.sync()
+    // What a failed manifest holds is not what is in memory; only a recovery can tell.
+    guard writer.manifest.isHealthy else { return }
     var logs = [writer.manifest.number: writer.manifest.length, writer.log.number: writer.log.length]
     for memtable in published.withLock({ $0.sealed }) {
       let file = try await runtime.files.open(path + "/" + FileName.wal(memtable.number), [.read])
       logs[memtable.number] = try await file.size()
       await file.close()
     }
+    try await CleanMarker(logs: logs).write(directory: path, files: runtime.files)
+  }
+
+  private func release() async {
     await writer.log.close()
     await writer.manifest.close()
-    try await CleanMarker(logs: logs).write(directory: path, files: runtime.files)
     for segment in published.withLock({ $0.segments }) { await segment.file.file.close() }
     status.withLock { $0.folderLock = nil }
   }

@@ -159,7 +159,7 @@ extension Collection {
       case .manifest(let number): isNeeded = number == loaded.number
       case .segment(let number): isNeeded = loaded.state.segments[number] != nil
       case .wal(let number):
-        isNeeded = number >= loaded.state.walFloor
+        isNeeded = try await holdsWrites(path, number, loaded, clean: clean, files: files)
         if isNeeded { logs.append(number) }
       case nil: isNeeded = !name.hasSuffix(".tmp")
       }
@@ -177,5 +177,16 @@ extension Collection {
       }
     }
     return logs.sorted()
+  }
+
+  /// Whether a WAL may hold writes that are in no segment.
+  static func holdsWrites(
+    _ path: String, _ number: UInt64, _ loaded: Manifest.Loaded, clean: CleanMarker?, files: any FileSystem
+  ) async throws(RoostError) -> Bool {
+    guard number >= loaded.state.walFloor else { return false }
+    // A clean close lists every WAL in use; others are creations that failed.
+    if let clean { return clean.logs[number] != nil }
+    return try await !LogReader.isUnfinishedCreation(
+      path + "/" + FileName.wal(number), kind: .wal, number: number, files: files)
   }
 }

@@ -80,7 +80,8 @@ extension Collection {
   ) async throws(RoostError) {
     var numbers: [UInt64] = []
     for name in try await files.list(path) {
-      if case .wal(let number) = FileName(name), number >= loaded.state.walFloor { numbers.append(number) }
+      guard case .wal(let number) = FileName(name) else { continue }
+      if try await holdsWrites(path, number, loaded, clean: clean, files: files) { numbers.append(number) }
     }
     numbers.sort()
     if let clean, clean.logs.keys.filter({ $0 != loaded.number }).sorted() != numbers {

@@ -11,6 +11,30 @@ enum LogReader {
     var tornBytes: UInt64
   }
 
+  /// Whether a crash interrupted the creation of this log: it ends in or right after a header that is not
+  /// whole. The header is durable before the first frame is written, so no write was ever acknowledged in it.
+  static func isUnfinishedCreation(
+    _ path: String, kind: LogFormat.Kind, number: UInt64, files: any FileSystem
+  ) async throws(RoostError) -> Bool {
+    let file = try await files.open(path, [.read])
+    let buffer = IOBuffer(count: LogFormat.headerBytes)
+    do throws(RoostError) {
+      guard try await file.size() <= UInt64(buffer.count) else {
+        await file.close()
+        return false
+      }
+      let count = try await file.read(into: buffer, range: 0..<buffer.count, at: 0)
+      await file.close()
+      do throws(RoostError) {
+        try LogFormat.checkHeader(buffer.bytes(0..<count), kind: kind, number: number, path: path)
+        return false
+      } catch { return error.kind == .corrupted }
+    } catch {
+      await file.close()
+      throw error
+    }
+  }
+
   /// Calls `body` for each good frame in order.
   /// - Parameter exactLength: the length the file must have (after a clean close), or nil.
   /// - Throws: `.corrupted` naming file and offset when anything but the unacknowledged tail is bad.

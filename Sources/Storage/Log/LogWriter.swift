@@ -6,8 +6,8 @@ import Core
 /// The writing end of a WAL or manifest.
 ///
 /// A failed sync leaves unknown what is on disk (the kernel may have dropped the dirty pages), so the
-/// writer refuses everything after it. A failed write is cut off and the writer goes on, which is how
-/// a full disk heals once there is space again; if it cannot be cut off, the writer refuses as well.
+/// writer refuses everything after it. A failed write is cut off, durably, and the writer goes on, which
+/// is how a full disk heals once there is space again; if it cannot be cut off, the writer refuses as well.
 ///
 /// Safety of `@unchecked Sendable`: confined to the commit loop of its owner, one call at a time.
 final class LogWriter: @unchecked Sendable {
@@ -34,8 +34,14 @@ final class LogWriter: @unchecked Sendable {
   ) async throws(RoostError) -> LogWriter {
     let file = try await files.open(path, [.write, .create, .truncate])
     let header = IOBuffer(LogFormat.encodeHeader(kind: kind, number: number))
-    try await file.write(header, range: 0..<header.count, at: 0)
-    try await file.sync()
+    do throws(RoostError) {
+      try await file.write(header, range: 0..<header.count, at: 0)
+      try await file.sync()
+    } catch {
+      await file.close()
+      try? await files.remove(path)  // recovery knows an unfinished creation when it meets one
+      throw error
+    }
     return LogWriter(path: path, number: number, file: file, length: UInt64(header.count))
   }
 
@@ -56,7 +62,11 @@ final class LogWriter: @unchecked Sendable {
     do throws(RoostError) {
       try await file.write(buffer, range: 0..<buffer.count, at: length)
     } catch {
-      do throws(RoostError) { try await file.truncate(to: length) } catch let second {
+      // Were the cut not durable, a power loss could bring back a frame that its caller was told has failed.
+      do throws(RoostError) {
+        try await file.truncate(to: length)
+        try await file.sync()
+      } catch let second {
         failure = refusal(after: second)
       }
       throw error

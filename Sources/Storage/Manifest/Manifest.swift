@@ -33,6 +33,8 @@ final class Manifest: @unchecked Sendable {
   var number: UInt64 { log.number }
   var length: UInt64 { log.length }
   var path: String { log.path }
+  /// Whether the file is known to hold just what `state` says.
+  var isHealthy: Bool { failure == nil && log.failure == nil }
 
   /// Writes a new manifest that begins with a snapshot of `state`, and makes it current.
   static func create(

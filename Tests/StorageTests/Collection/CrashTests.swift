@@ -1,0 +1,68 @@
+// Crash safety, shown: random scenarios on a disk that loses power or fails at every single change.
+// ROOST_SEEDS sets how many seeds (default small), ROOST_FIRST_SEED where they start.
+
+import Core
+import Foundation
+import Storage
+import Testing
+
+@Suite struct CrashTests {
+  static let seeds: Range<UInt64> = {
+    let environment = ProcessInfo.processInfo.environment
+    let first = environment["ROOST_FIRST_SEED"].flatMap { UInt64($0) } ?? 1
+    return first..<first + (environment["ROOST_SEEDS"].flatMap { UInt64($0) } ?? 12)
+  }()
+
+  /// How many changes the scenario makes on a disk that never fails; also checks it there.
+  private func rehearse(_ scenario: CrashScenario) throws -> Int {
+    let world = CrashWorld(
+      seed: scenario.seed, disk: CrashWorld.freshDisk(seed: scenario.seed, faults: .none))
+    var model = CrashModel()
+    #expect(try scenario.run(world, model: &model) == nil, "seed \(scenario.seed)")
+    let changes = world.disk.changeCount
+    #expect(try scenario.check(world, model: &model, wholeCalls: true) == nil, "seed \(scenario.seed)")
+    #expect(world.executor.strayJobs == 0)
+    return changes
+  }
+
+  @Test func survivesPowerLossAtEveryChange() throws {
+    for seed in Self.seeds {
+      let scenario = CrashScenario(seed: seed, steps: 24)
+      for change in 0..<(try rehearse(scenario)) {
+        let survival: Survival = [.nothing, .everything, .seed(seed &+ UInt64(change))][change % 3]
+        let world = CrashWorld(seed: seed, disk: CrashWorld.freshDisk(seed: seed, faults: .crashAt(change)))
+        var model = CrashModel()
+        let before = try scenario.run(world, model: &model)
+        let after = CrashWorld(seed: seed, disk: world.disk.afterCrash(survival))
+        let objection = try before ?? scenario.check(after, model: &model, wholeCalls: true)
+        // Life goes on after recovery.
+        let again = try CrashScenario(seed: seed &+ 1, steps: 8).run(after, model: &model, salt: 1000)
+        let final = try again ?? scenario.check(after, model: &model, wholeCalls: true)
+        if let problem = objection ?? final {
+          Issue.record("seed \(seed), power loss at change \(change), \(survival): \(problem)")
+          return
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [FaultPlan.Fault.fail, .noSpace, .tornWrite, .failSync])
+  func survivesFaultsAtEveryChange(_ fault: FaultPlan.Fault) throws {
+    for seed in Self.seeds {
+      let scenario = CrashScenario(seed: seed, steps: 24)
+      for change in 0..<(try rehearse(scenario)) {
+        let world = CrashWorld(seed: seed, disk: CrashWorld.freshDisk(seed: seed, faults: .at(change, fault)))
+        var model = CrashModel()
+        let before = try scenario.run(world, model: &model)
+        // The process ends, too; what the kernel had not written is gone or not.
+        world.disk.crash()
+        let after = CrashWorld(seed: seed, disk: world.disk.afterCrash(.seed(seed &+ UInt64(change))))
+        let objection = try before ?? scenario.check(after, model: &model, wholeCalls: false)
+        if let objection {
+          Issue.record("seed \(seed), \(fault) at change \(change): \(objection)")
+          return
+        }
+      }
+    }
+  }
+}
