@@ -66,7 +66,7 @@ extension Collection {
       // CURRENT last: until it is there, the folder is no collection.
       let names = try await files.list(backup).filter { $0 != lockName && $0 != Manifest.currentName }
       for name in names + [Manifest.currentName] {
-        try await copy(backup + "/" + name, to: directory + "/" + name, files: files)
+        try await FileCopy.copy(backup + "/" + name, to: directory + "/" + name, files: files)
       }
       try await files.syncDirectory(directory)
       if let parent = parentDirectory(directory) { try await files.syncDirectory(parent) }
@@ -76,31 +76,5 @@ extension Collection {
       try? await destroy(directory, files: files)
       throw error
     }
-  }
-
-  private static func copy(_ source: String, to target: String, files: any FileSystem) async throws(RoostError) {
-    let input = try await files.open(source, [.read])
-    do throws(RoostError) {
-      let output = try await files.open(target, [.write, .create, .truncate])
-      do throws(RoostError) {
-        let buffer = IOBuffer(count: 1 << 20, alignment: 4096)
-        var offset: UInt64 = 0
-        while true {
-          let count = try await input.read(into: buffer, range: 0..<buffer.count, at: offset)
-          if count == 0 { break }
-          try await output.write(buffer, range: 0..<count, at: offset)
-          offset += UInt64(count)
-        }
-        try await output.sync()
-      } catch {
-        await output.close()
-        throw error
-      }
-      await output.close()
-    } catch {
-      await input.close()
-      throw error
-    }
-    await input.close()
   }
 }

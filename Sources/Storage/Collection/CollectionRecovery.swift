@@ -74,12 +74,20 @@ extension Collection {
     report.wasClean = clean != nil
     report.tornBytes = loaded.outcome.tornBytes
     let segments = try await openSegments(path, loaded.state, options: options, files: files)
-    let logs = try await sortFiles(path, loaded, clean: clean, files: files, report: &report)
+    let (logs, lastNumber) = try await sortFiles(path, loaded, clean: clean, files: files, report: &report)
+    let manifest: Manifest
     if clean != nil {
       try await files.remove(path + "/" + CleanMarker.fileName)
       try await files.syncDirectory(path)
+      manifest = try await Manifest.reopen(path, loaded, files: files)
+    } else {
+      // Whoever had it open may have met a failed sync, after which the kernel shows data that is not on the
+      // disk and never will be. So what an unclean end has left is written anew rather than appended to.
+      manifest = try await Manifest.rewrite(path, loaded, number: lastNumber + 1, files: files)
+      if let last = logs.last {
+        try await LogWriter.rewrite(path + "/" + FileName.wal(last), directory: path, files: files)
+      }
     }
-    let manifest = try await Manifest.reopen(path, loaded, files: files)
     return try await replay(
       logs, path: path, options: options, runtime: runtime, manifest: manifest, segments: segments, clean: clean,
       lock: lock, report: report)
@@ -147,14 +155,16 @@ extension Collection {
       payloadCacheBytes: options.payloadCacheBytes, files: files)
   }
 
-  /// Finds the WALs to replay and removes what no manifest mentions.
+  /// Finds the WALs to replay and the highest file number, and removes what no manifest mentions.
   private static func sortFiles(
     _ path: String, _ loaded: Manifest.Loaded, clean: CleanMarker?, files: any FileSystem,
     report: inout RecoveryReport
-  ) async throws(RoostError) -> [UInt64] {
+  ) async throws(RoostError) -> (logs: [UInt64], lastNumber: UInt64) {
     var logs: [UInt64] = []
+    var lastNumber = loaded.state.nextFileNumber
     for name in try await files.list(path) {
       let isNeeded: Bool
+      lastNumber = max(lastNumber, FileName(name)?.number ?? 0)
       switch FileName(name) {
       case .manifest(let number): isNeeded = number == loaded.number
       case .segment(let number): isNeeded = loaded.state.segments[number] != nil
@@ -176,7 +186,7 @@ extension Collection {
           remedy: "restore this collection from a backup")
       }
     }
-    return logs.sorted()
+    return (logs.sorted(), lastNumber)
   }
 
   /// Whether a WAL may hold writes that are in no segment.

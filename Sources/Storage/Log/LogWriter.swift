@@ -55,6 +55,14 @@ final class LogWriter: @unchecked Sendable {
     return LogWriter(path: path, number: number, file: file, length: length)
   }
 
+  /// Replaces a log by a copy of itself that is known to be durable.
+  static func rewrite(_ path: String, directory: String, files: any FileSystem) async throws(RoostError) {
+    let temporary = path + ".tmp"
+    try await FileCopy.copy(path, to: temporary, files: files)
+    try await files.rename(temporary, to: path)
+    try await files.syncDirectory(directory)
+  }
+
   /// Writes encoded frames (`LogFormat.encodeFrame`) at the end of the file.
   func append(_ frames: [UInt8]) async throws(RoostError) {
     if let failure { throw failure }

@@ -158,6 +158,17 @@ final class Manifest: @unchecked Sendable {
     return Loaded(number: number, path: path, state: state, sequence: sequence, outcome: outcome)
   }
 
+  /// Goes on in a new file after `load`, so that nothing depends on the old one.
+  static func rewrite(
+    _ directory: String, _ loaded: Loaded, number: UInt64, files: any FileSystem
+  ) async throws(RoostError) -> Manifest {
+    var state = loaded.state
+    state.nextFileNumber = max(state.nextFileNumber, number + 1)
+    let manifest = try await create(directory, number: number, state: state, files: files)
+    try await files.remove(loaded.path)
+    return manifest
+  }
+
   /// Goes on writing after `load`.
   static func reopen(
     _ directory: String, _ loaded: Loaded, files: any FileSystem
