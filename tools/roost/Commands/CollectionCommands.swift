@@ -1,0 +1,178 @@
+// create, drop, list, stats: collections as a whole.
+
+import ArgumentParser
+import Core
+import Wire
+
+struct CreateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "create", abstract: "Create a collection.",
+    discussion: """
+      EXAMPLES
+        roost create images --dimension 512 --metric cosine
+        roost create codes --dimension 128 --element u8
+        roost create packages --dimension 256 --metric cosine --embedder ngrams --text-field description
+      """)
+
+  @Argument(help: "The name: letters, digits, '-', '_' and '.'.")
+  var name: String
+  @Option(name: .shortAndLong, help: "Elements of a vector, 1 to \(Limits.dimensionMax).")
+  var dimension: Int
+  @Option(help: "Type of the elements: f32, u8 or i8.")
+  var element = VectorElement.f32
+  @Option(name: .shortAndLong, help: "Distance: l2, ip (inner product) or cosine.")
+  var metric = Metric.l2
+  @Option(help: "Neighbours of a graph node: 32, or 64 for hard data.")
+  var degree = 32
+  @Option(help: "Candidates looked at when a vector is linked into the graph, 16 to 1000.")
+  var buildEffort = 100
+  @Option(help: "Module that turns text into vectors.")
+  var embedder: String?
+  @Option(help: "Payload field with the text for the embedder.")
+  var textField: String?
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard (embedder == nil) == (textField == nil) else {
+      throw ValidationError("--embedder and --text-field go together")
+    }
+  }
+
+  func run() async throws {
+    let schema = CollectionSchema(
+      dimension: dimension, element: element, metric: metric, degree: degree, buildEffort: buildEffort,
+      embedder: embedder.flatMap { module in
+        textField.map { EmbedderReference(module: module, sourceField: $0) }
+      })
+    try await node.client().createCollection(name, schema: schema)
+    try output.printDone(
+      .object([JSON.Member("created", .string(name))] + schema.json),
+      "created '\(name)': \(element.name) vectors of dimension \(dimension), metric \(metric.name)")
+  }
+}
+
+struct DropCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "drop", abstract: "Delete a collection with all its records.",
+    discussion: """
+      Asks on a terminal; elsewhere --yes is required.
+
+      EXAMPLES
+        roost drop images
+        roost drop images --yes
+      """)
+
+  @Argument(help: "The collection.") var name: String
+  @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let client = try await node.client()
+    let found = try await client.describe(name)
+    if !yes {
+      guard Console.isInputTerminal else {
+        throw RoostError(
+          .invalidArgument, "nobody can be asked", at: "drop", remedy: "pass --yes to drop '\(name)'")
+      }
+      Console.errorPart("Delete '\(name)' with \(Figures.count(Int(found.liveRecords))) records? [y/N] ")
+      guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
+        throw RoostError(.cancelled, "nothing was deleted")
+      }
+    }
+    try await client.dropCollection(name)
+    try output.printDone(
+      .object(["dropped": .string(name), "records": JSON(found.liveRecords)]),
+      "dropped '\(name)' with \(Figures.count(Int(found.liveRecords))) records")
+  }
+}
+
+struct ListCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List the collections of a node.",
+    discussion: """
+      EXAMPLES
+        roost list
+        roost list --json
+      """)
+
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let collections = try await node.client().listCollections()
+    let json = collections.map { collection in
+      JSON.object(
+        [JSON.Member("name", .string(collection.name)), JSON.Member("records", JSON(collection.liveRecords))]
+          + collection.schema.json)
+    }
+    try output.print(.object(["collections": .array(json)])) {
+      guard !collections.isEmpty else { return "no collections; create one with `roost create`" }
+      var table = Table(
+        ("name", .left), ("records", .right), ("dimension", .right), ("element", .left), ("metric", .left),
+        ("embedder", .left))
+      for collection in collections {
+        let schema = collection.schema
+        table.add(
+          collection.name, Figures.count(Int(collection.liveRecords)), String(schema.dimension),
+          schema.element.name, schema.metric.name,
+          schema.embedder.map { "\($0.module) on \($0.sourceField)" } ?? "–")
+      }
+      return table.text(width: Console.columns)
+    }
+  }
+}
+
+struct StatsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stats", abstract: "Show figures of the node or of a collection.",
+    discussion: """
+      EXAMPLES
+        roost stats
+        roost stats images --json
+      """)
+
+  @Argument(help: "The collection; without it, the node.") var collection: String?
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    if let collection { try validateName(collection, what: "collection") }
+    let stats = try await node.client().stats(of: collection)
+    try output.print(stats.json) {
+      var table = Table(("figure", .left), ("value", .left))
+      for (name, value) in StatsCommand.flatten(stats.fields, "") { table.add(name, value) }
+      return table.text(width: Console.columns)
+    }
+  }
+
+  private static func flatten(_ fields: [String: Value], _ prefix: String) -> [(String, String)] {
+    fields.sorted { $0.key < $1.key }.flatMap { name, value in
+      switch value {
+      case .map(let inner): return flatten(inner, prefix + name + ".")
+      case .int(let number): return [(prefix + name, Figures.count(Int(number)))]
+      case .double(let number): return [(prefix + name, Figures.decimal(number, 3))]
+      case .string(let text): return [(prefix + name, text)]
+      default: return [(prefix + name, value.json.text)]
+      }
+    }
+  }
+}
+
+extension VectorElement: ExpressibleByArgument {
+  public init?(argument: String) {
+    guard let element = VectorElement.allCases.first(where: { $0.name == argument.lowercased() }) else {
+      return nil
+    }
+    self = element
+  }
+  public static var allValueStrings: [String] { allCases.map(\.name) }
+  public var defaultValueDescription: String { name }
+}
+
+extension Metric: ExpressibleByArgument {
+  public init?(argument: String) { self.init(name: argument.lowercased()) }
+  public static var allValueStrings: [String] { allCases.map(\.name) }
+  public var defaultValueDescription: String { name }
+}

@@ -1,0 +1,211 @@
+// put, get, delete, scan, count: records by id and by attribute.
+
+import ArgumentParser
+import Core
+import Wire
+
+struct PutCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "put", abstract: "Put one record, replacing the one with its id.",
+    discussion: """
+      A payload is a JSON object. What JSON has no type for is written {"$datetime": "2026-01-02T03:04:05Z"},
+      {"$geo": [48.2, 16.37]} or {"$bytes": "base64"}.
+
+      EXAMPLES
+        roost put points 7 --vector '[0.1, 0.2, 0.3]' --payload '{"tag": "red", "size": 12}'
+        roost put packages editor-one --payload '{"description": "a small text editor"}'
+      """)
+
+  @Argument(help: "The collection.") var collection: String
+  @Argument(help: "The id. Digits alone are a number, the rest a key.") var id: String
+  @Flag(help: "Take an id of digits as a key, too.") var keys = false
+  @Option(
+    name: .shortAndLong, help: "The vector, a JSON array; not needed if the collection has an embedder.")
+  var vector: String?
+  @Option(name: .shortAndLong, help: "The attributes, a JSON object.") var payload: String?
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let id = try RecordID.parse(id, asKey: keys)
+    let client = try await node.client()
+    let schema = try await client.describe(collection).schema
+    var record = PutRecord(id: id, vector: nil)
+    if let vector {
+      record.vector = try Vector(
+        json: try JSON.argument(vector, "--vector"), element: schema.element, at: "--vector")
+    }
+    if let payload {
+      record.payload = try Payload(json: try JSON.argument(payload, "--payload"), at: "--payload")
+    }
+    try schema.check(record, at: "record \(id.text)")
+    let versions = try await client.put([record], into: collection)
+    try output.printDone(
+      .object(["id": id.json, "version": versions.first.map { .string("\($0.time)-\($0.node)") }]),
+      "put \(id.text)")
+  }
+}
+
+struct GetCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "get", abstract: "Show records by id.",
+    discussion: """
+      Exit code 2 when one of them does not exist.
+
+      EXAMPLES
+        roost get points 7
+        roost get packages editor-one editor-two --json --no-vectors
+      """)
+
+  @Argument(help: "The collection.") var collection: String
+  @OptionGroup var identifiers: IdentifierArguments
+  @Flag(help: "Leave the vectors out.") var noVectors = false
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try validateName(collection, what: "collection")
+    let ids = try identifiers.parsed()
+    let found = try await node.client().get(ids, from: collection, includeVector: !noVectors)
+    let records = found.compactMap { $0 }
+    let missing = zip(ids, found).filter { $0.1 == nil }.map(\.0)
+    try output.print(
+      .object([
+        "records": .array(records.map { $0.json(includeVector: !noVectors) }),
+        "missing": .array(missing.map(\.json)),
+      ])
+    ) {
+      records.map { $0.description(includeVector: !noVectors) }.joined(separator: "\n\n")
+    }
+    if !missing.isEmpty {
+      throw RoostError(
+        .notFound, "no record \(missing.map(\.text).joined(separator: ", "))", at: "collection \(collection)",
+        remedy: "look around with `roost scan \(collection)`")
+    }
+  }
+}
+
+struct DeleteCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "delete", abstract: "Delete records by id.",
+    discussion: """
+      Exit code 2 when none of them existed.
+
+      EXAMPLES
+        roost delete points 7 8 9
+        roost delete packages editor-one
+      """)
+
+  @Argument(help: "The collection.") var collection: String
+  @OptionGroup var identifiers: IdentifierArguments
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try validateName(collection, what: "collection")
+    let ids = try identifiers.parsed()
+    let count = try await node.client().delete(ids, from: collection)
+    try output.printDone(
+      .object(["deleted": JSON(count), "missing": JSON(ids.count - count)]),
+      "deleted \(Figures.count(count)) of \(Figures.count(ids.count)) records")
+    if count == 0 { throw ExitCode(2) }
+  }
+}
+
+struct ScanCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "scan", abstract: "List records in ascending order of id.",
+    discussion: """
+      EXAMPLES
+        roost scan packages --limit 5
+        roost scan packages --filter 'section = "games" and size < 100' --after abuse
+      """)
+
+  @Argument(help: "The collection.") var collection: String
+  @OptionGroup var filter: FilterOption
+  @Option(help: "Records to list at most.") var limit = 20
+  @Option(help: "Begin behind this id.") var after: String?
+  @Flag(help: "Show the vectors, too.") var vectors = false
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard limit > 0 else { throw ValidationError("--limit must be positive") }
+  }
+
+  func run() async throws {
+    try validateName(collection, what: "collection")
+    let filter = try filter.parsed()
+    var start: RecordID?
+    if let after { start = try RecordID(text: after) }
+    var records: [Record] = []
+    var next: RecordID?
+    let pages = try await node.client().scan(
+      collection, after: start, limit: limit, filter: filter, includeVector: vectors)
+    for try await page in pages {
+      records += page.records
+      next = page.next
+    }
+    try output.print(
+      .object([
+        "records": .array(records.map { $0.json(includeVector: vectors) }), "next": next?.json ?? .null,
+      ])
+    ) {
+      guard !records.isEmpty else { return "no records" }
+      var table = Table(("id", .left), ("payload", .left))
+      for record in records {
+        let vector = vectors ? "\(record.vector.json.text) " : ""
+        table.add(record.id.text, vector + record.payload.json.text)
+      }
+      let more = next.map { "\n… more with --after \($0.text)" } ?? ""
+      return table.text(width: Console.columns) + more
+    }
+  }
+}
+
+struct CountCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "count", abstract: "Count records.",
+    discussion: """
+      EXAMPLES
+        roost count packages
+        roost count packages --filter 'section in ("games", "graphics")'
+      """)
+
+  @Argument(help: "The collection.") var collection: String
+  @OptionGroup var filter: FilterOption
+  @OptionGroup var node: NodeOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try validateName(collection, what: "collection")
+    let count = try await node.client().count(in: collection, filter: try filter.parsed())
+    try output.print(.object(["count": JSON(count)])) { Figures.count(count) }
+  }
+}
+
+extension Record {
+  func json(includeVector: Bool) -> JSON {
+    .object([
+      "id": id.json, "vector": includeVector ? vector.json : nil, "payload": payload.json,
+      "version": .string("\(version.time)-\(version.node)"),
+    ])
+  }
+
+  /// A block of lines for people.
+  func description(includeVector: Bool) -> String {
+    var lines = ["id       \(Table.onOneLine(id.text))"]
+    if includeVector {
+      let shown = vector.floats.prefix(8).map { "\($0)" }.joined(separator: ", ")
+      lines.append(
+        "vector   [\(shown)\(vector.dimension > 8 ? ", …" : "")] (\(vector.dimension) × \(vector.element.name))"
+      )
+    }
+    for (name, value) in payload.fields.sorted(by: { $0.key < $1.key }) {
+      var text = value.json.text
+      if case .string(let content) = value { text = content }
+      lines.append("  \(Table.onOneLine(name)): \(Table.onOneLine(text))")
+    }
+    return lines.joined(separator: "\n")
+  }
+}
