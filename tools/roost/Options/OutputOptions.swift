@@ -9,7 +9,8 @@ struct OutputOptions: ParsableArguments {
 
   /// Prints `json` on one line, or what `text` makes.
   func print(_ json: @autoclosure () -> JSON, text: () -> String) throws(RoostError) {
-    try Console.out(self.json ? json().text : text())
+    let output = self.json ? json().text : text()
+    if !output.isEmpty { try Console.out(output) }
   }
 
   /// For commands whose success has nothing to report but itself.

@@ -1,0 +1,136 @@
+import Core
+import Foundation
+import Testing
+
+@Suite struct ServeTests {
+  @Test(arguments: [SIGTERM, SIGINT]) func stopsInGoodOrderAndRemembers(_ signal: Int32) async throws {
+    let node = try ServeProcess()
+    let ready = try await node.start()
+    #expect(ready["data"] == .string(node.folder + "/data"))
+    #expect(try await node.roost("create", "pts", "-d", "2").code == 0)
+    #expect(try await node.roost("put", "pts", "1", "--vector", "[1,2]").code == 0)
+    #expect(try await node.stop(signal) == 0)
+    try await node.start()
+    #expect(try await node.json("count", "pts")["count"] == .number("1"))
+    #expect(try await node.json("stats", "pts")["recovered_cleanly"] == .bool(true))
+    #expect(try await node.stop(SIGKILL) == SIGKILL)
+    try await node.start()
+    #expect(try await node.json("count", "pts")["count"] == .number("1"))
+  }
+
+  @Test func refusesWhatCannotWork() async throws {
+    let node = try ServeProcess()
+    try await node.start()
+    try node.write("file", "x")
+    let cases: [(arguments: [String], code: Int32, error: String)] = [
+      (["--data", "data", "--listen", "127.0.0.1:0"], 75, "another node uses the data folder"),
+      (["--data", "other", "--listen", node.address], 69, "in use"),
+      (["--data", ".", "--listen", "127.0.0.1:0"], 64, "no data folder of Roost"),
+      (["--data", "other", "--memory", "lots"], 64, "serve.memory"),
+      (["--data", "other", "--memory", "1KiB"], 64, "at least 16 MiB"),
+      (["--data", "other", "--sync", "sometimes"], 64, "serve.sync"),
+      (["--data", "other", "--log-level", "loud"], 64, "serve.log-level"),
+      (["--data", "other", "--cores", "0"], 64, "serve.cores"),
+      (["--data", "file/data", "--listen", "127.0.0.1:0"], 74, "file/data"),
+    ]
+    for (arguments, code, error) in cases {
+      let run = try await RoostProcess.run(["serve"] + arguments, folder: node.folder)
+      #expect(run.code == code && run.error.contains(error), "\(arguments): \(run.code) \(run.error)")
+    }
+  }
+
+  @Test func configurationFiles() async throws {
+    let node = try ServeProcess()
+    try node.write(
+      "roost.toml",
+      """
+      [client]
+      address = "127.0.0.1:1"
+      timeout-ms = 5000
+      [serve]
+      memory = "64MiB"
+      listen = "127.0.0.1:1"
+      compaction = false
+      """)
+    // The flag of the harness wins over the file's port, which nobody could listen on.
+    try await node.start(["--config", "roost.toml"])
+    #expect(try await node.json("stats")["memory_budget_bytes"] == .number("\(64 << 20)"))
+    let fromFile = try await RoostProcess.run(["list", "--config", "roost.toml"], folder: node.folder)
+    #expect(fromFile.code == 69 && fromFile.error.contains("127.0.0.1:1"))
+    #expect(try await node.roost("list", "--config", "roost.toml").code == 0)
+    for (text, error) in [
+      ("[serve]\nmemroy = \"1GiB\"", "unknown setting 'serve.memroy'"),
+      ("[sevre]\nmemory = \"1GiB\"", "unknown setting 'sevre.memory'"),
+      ("memory = 1", "unknown setting 'memory'"),
+      ("[serve]\nmemory = 1", "'serve.memory' must be text"),
+      ("[serve]\ncores = \"2\"", "must be a whole number"),
+      ("[serve]\ncompaction = 1", "must be true or false"), ("[serve\n", "bad.toml line 1"),
+    ] {
+      try node.write("bad.toml", text)
+      let run = try await RoostProcess.run(["serve", "--config", "bad.toml"], folder: node.folder)
+      #expect(run.code == 64 && run.error.contains(error), "\(text): \(run.error)")
+    }
+    #expect(try await RoostProcess.run(["list", "--config", "/nowhere.toml"]).code == 2)
+  }
+
+  @Test func backupVerifyRestore() async throws {
+    let node = try ServeProcess()
+    try await node.start()
+    #expect(try await node.roost("create", "pts", "-d", "2").code == 0)
+    let lines = (0..<500).map { "{\"id\":\($0),\"vector\":[\($0),1]}" }.joined(separator: "\n")
+    #expect(try await node.json("import", "pts", "-", input: lines)["imported"] == .number("500"))
+    #expect(try await node.roost("flush", "pts").code == 0)
+    #expect(try await node.roost("compact", "pts").code == 0)
+    #expect(try await node.json("verify", "pts")["problems"] == .array([]))
+    #expect(try await node.roost("backup", "pts", "backup").code == 0)
+    #expect(try await node.roost("backup", "pts", "backup").code == 3)
+    let restore = ["restore", "backup", "--data", "data", "--name", "copy"]
+    #expect(try await RoostProcess.run(restore, folder: node.folder).code == 75)
+    #expect(try await node.stop(SIGTERM) == 0)
+    let restored = try await RoostProcess.run(restore, folder: node.folder)
+    #expect(restored.code == 0, "\(restored.error)")
+    #expect(try await RoostProcess.run(restore, folder: node.folder).code == 3)
+    try await node.start()
+    #expect(try await node.json("count", "copy")["count"] == .number("500"))
+    #expect(try await node.roost("export", "copy").out == node.roost("export", "pts").out)
+
+    // One flipped bit in the largest file.
+    let folder = node.folder + "/backup"
+    func size(_ name: String) throws -> Int {
+      let attributes = try FileManager.default.attributesOfItem(atPath: folder + "/" + name)
+      return (attributes[.size] as? Int) ?? 0
+    }
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+    let victim = try #require(try names.max { try size($0) < size($1) })
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder + "/" + victim)))
+    bytes[bytes.count / 2] ^= 1
+    try FileManager.default.removeItem(atPath: folder + "/" + victim)
+    try Data(bytes).write(to: URL(fileURLWithPath: folder + "/" + victim))
+    let verify = try await RoostProcess.run(["verify", "--folder", "backup"], folder: node.folder)
+    #expect(verify.code == 65 && verify.out.contains(victim), "\(verify.out)")
+    #expect(try await node.stop(SIGTERM) == 0)
+    let refused = try await RoostProcess.run(
+      ["restore", "backup", "--data", "data", "--name", "third"], folder: node.folder)
+    #expect(refused.code == 65 && refused.error.contains(victim))
+  }
+
+  @Test func modulesFromSourceToSearch() async throws {
+    let node = try ServeProcess()
+    try await node.start()
+    let sources = URL(fileURLWithPath: #filePath).pathComponents.dropLast(4).joined(separator: "/")
+    let source = sources.dropFirst() + "/tools/guests/size-below-c"
+    let built = try await RoostProcess.run(
+      ["module", "build", String(source), "-o", "below.wasm", "--json"], folder: node.folder)
+    #expect(try built.json()["kind"] == .string("filter"))
+    #expect(try await node.json("module", "publish", "below", "below.wasm")["name"] == .string("below"))
+    #expect(try await node.roost("module", "list").out.contains("below  filter"))
+    #expect(try await node.roost("create", "pts", "-d", "2").code == 0)
+    let lines = (1...20).map { "{\"id\":\($0),\"vector\":[\($0),1],\"payload\":{\"size\":\($0)}}" }
+    #expect(try await node.roost("import", "pts", "-", input: lines.joined(separator: "\n")).code == 0)
+    let parameters = try await node.roost(
+      "search", "pts", "--vector", "[20,1]", "--k", "2", "--module", "below", "--param", "field=size",
+      "--param", "max=9", "--json")
+    guard case .array(let hits)? = try parameters.json()["hits"] else { return }
+    #expect(hits.compactMap { $0["id"]?.text } == ["9", "8"], "\(parameters.out) \(parameters.error)")
+  }
+}
