@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Checks roost.py against the golden vectors of spec/vectors. With HOST:PORT it also talks to a node."""
+
+import pathlib
+import re
+import sys
+
+import roost
+from roost import Datetime, Geo, RoostError, Vector, Writer
+
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "spec" / "vectors"
+
+VECTOR = Vector([0.5, -1.0, 2.0])
+PAYLOAD = {
+    "a": None, "b": True, "c": -7, "d": 1.5, "e": "Zoë", "f": b"\x00\xff", "g": Geo(52.5, 13.4),
+    "h": Datetime(1_700_000_000_000_000), "i": [1, "x"], "j": {"k": False},
+}
+FILTER = ("and", ("=", "section", "utils"), ("in", "n", [1, 2]),
+          ("not", ("or", ("exists", "x.y"), ("range", "size", (">=", 10), ("<", 99.5)))))
+VERSION = (0x0123456789ABCDEF, 7)
+DIGEST = "0123456789abcdef" * 4
+SCHEMA = {"dimension": 3, "element": "f32", "metric": "cosine", "degree": 32, "build_effort": 100,
+          "embedder": ("ngrams", "text")}
+RECORD = {"id": 1, "version": VERSION, "payload": PAYLOAD, "vector": VECTOR}
+MODULE = {"name": "ngrams", "kind": "embedder", "bytes": 7168, "sha256": DIGEST, "exports": ["embed", "memory"]}
+
+
+def on_books(w):
+    w.text("books")
+
+
+def get(w):
+    roost.write_ids(w, "books", [1, "a"])
+    w.pack("B", 1)
+
+
+def traced_delete(w):
+    roost.write_ids(w, "books", [1])
+    w.fields[2] = bytes([1, *[0] * 7, 2, *[0] * 7, 3, *[0] * 7, 1])
+    w.fields[4] = bytes([4, *[0] * 7, 5, *[0] * 7])
+
+
+REQUESTS = {
+    "hello": lambda w: roost.write_hello(w, "golden"),
+    "ping": lambda w: None,
+    "create-collection": lambda w: roost.write_schema(w.text("books"), **SCHEMA),
+    "drop-collection": on_books,
+    "list-collections": lambda w: None,
+    "put": lambda w: roost.write_put(w, "books", [
+        {"id": 258, "vector": VECTOR, "payload": PAYLOAD},
+        {"id": "clé", "payload": {"text": "to be embedded"}},
+        {"id": 2**64 - 1, "vector": Vector([1, 2, 3], "u8")}]),
+    "delete": lambda w: roost.write_ids(w, "books", [1, "a"]),
+    "delete-with-trailer": traced_delete,
+    "get": get,
+    "search": lambda w: roost.write_search(w, "books", [
+        {"vector": VECTOR, "k": 5, "effort": 64, "filter": FILTER, "module": "cheap", "parameters": {"max": 9}},
+        {"id": 3, "k": 200, "exact": True, "payload": False},
+        {"text": "small databases", "with_vector": True}]),
+    "scan": lambda w: roost.write_scan(w, "books", 9, 1000, FILTER, False),
+    "count": lambda w: w.text("books").optional(None, w.filter),
+    "publish-module": lambda w: w.text("ngrams").blob(b"\0asm"),
+    "list-modules": lambda w: None,
+    "stats": lambda w: w.optional("books", w.text),
+    "stats-node": lambda w: w.optional(None, w.text),
+    "flush": on_books,
+    "compact": on_books,
+    "verify": on_books,
+    "backup": lambda w: w.text("books").text("/backup/books"),
+}
+REPLIES = {
+    "hello": {"version": 1, "features": 2, "node": 9, "server": "1.0.0", "requests_in_flight": 1024,
+              "body_bytes": 67108864},
+    "ping": None,
+    "create-collection": None,
+    "list-collections": [{"name": "books", "schema": SCHEMA, "records": 3}],
+    "put": [VERSION, (0, 0)],
+    "delete": 2,
+    "get": [RECORD, None, {"id": "a", "version": (0, 0), "payload": {}, "vector": None}],
+    "search": {"first": 0, "hits": [[{"id": 1, "distance": 0.25, "payload": PAYLOAD, "vector": None},
+                                     {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR}], []],
+               "modules": [("cheap", DIGEST)], "shards_answered": 1, "shards": 1},
+    "scan": ([dict(RECORD, id=10)], 10),
+    "scan-part": ([], "k"),
+    "count": 3,
+    "publish-module": MODULE,
+    "list-modules": [MODULE],
+    "stats": {"records": 3},
+}
+
+failures = 0
+
+
+def check(holds, what):
+    global failures
+    if not holds:
+        failures += 1
+        print("FAILED", what)
+
+
+def read(path):
+    text = path.read_text()
+    data = bytes.fromhex(" ".join(line for line in text.splitlines() if not line.startswith("#")))
+    return data, dict(re.findall(r"^# (\w+): (.*)$", text, re.M))
+
+
+def parse(data):
+    """(opcode, flags, body) of one whole frame."""
+    opcode, flags, _, _, length, _, body_sum = roost.parse_header(data[:32])
+    check(len(data) == 32 + length, "length")
+    return opcode, flags, roost.check_body(flags, data[32:], body_sum)
+
+
+def same_types(a, b):
+    """Equality that tells 1 from 1.0 and from True."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same_types(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(same_types(x, y) for x, y in zip(a, b))
+    return a == b
+
+
+def error_of(data, level):
+    try:
+        opcode, flags, body = parse(data)
+        if level == "reply":
+            roost.read_reply(opcode, flags, body)
+    except RoostError as error:
+        return error
+    return None
+
+
+def check_vectors():
+    for name, write in REQUESTS.items():
+        data, _ = read(FOLDER / f"request-{name}.hex")
+        opcode = data[5]
+        writer = Writer()
+        write(writer)
+        stream_id = 66 if name == "scan" else 0
+        check(roost.frame(opcode, writer.finish(), 66, stream_id=stream_id, deadline_ms=1500) == data, f"request {name}")
+    for name, expected in REPLIES.items():
+        data, _ = read(FOLDER / f"reply-{name}.hex")
+        check(same_types(roost.read_reply(*parse(data)), expected), f"reply {name}")
+    files, size, problems = roost.read_reply(*parse(read(FOLDER / "reply-verify.hex")[0]))
+    check((files, size, problems[0].kind, problems[0].place) == (4, 65536, "corrupted", "segment-1 offset 4096"),
+          "reply verify")
+    error = error_of(read(FOLDER / "reply-error.hex")[0], "reply")
+    check((error.kind, error.message, error.retry_after_ms) == ("overloaded", "too many searches", 50), "reply error")
+    check(error_of(read(FOLDER / "connection-error.hex")[0], "reply").kind == "protocolViolation", "connection error")
+    _, _, body = parse(read(FOLDER / "request-publish-module-compressed.hex")[0])
+    writer = Writer()
+    writer.text("zeros").blob(bytes(4096))
+    check(body == writer.finish(), "compressed request")
+    check(roost.frame(3, b"", 66) == read(FOLDER / "control-cancel.hex")[0], "cancel")
+    check(roost.frame(4, b"\0\0\1\0", 66, stream_id=66) == read(FOLDER / "control-credit.hex")[0], "credit")
+    check(roost.frame(5, b"", 0, flags=roost.REPLY) == read(FOLDER / "control-go-away.hex")[0], "go away")
+    seen = {f"request-{name}" for name in REQUESTS} | {f"reply-{name}" for name in REPLIES}
+    seen |= {"reply-verify", "reply-error", "connection-error", "request-publish-module-compressed", "control-cancel",
+             "control-credit", "control-go-away"}
+    for path in FOLDER.glob("*.hex"):
+        check(path.stem in seen, f"nothing here reads {path.name}")
+    for path in (FOLDER / "malformed").glob("*.hex"):
+        data, notes = read(path)
+        if notes["level"] in ("frame", "reply"):
+            error = error_of(data, notes["level"])
+            check(error is not None and error.kind == notes["error"].split()[0], f"malformed {path.stem}: {error}")
+
+
+def check_flips():
+    """No flipped bit and no cut of a reply goes unnoticed."""
+    data, _ = read(FOLDER / "reply-get.hex")
+    for bit in range(len(data) * 8):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        check(error_of(bytes(changed), "reply") is not None, f"flipped bit {bit}")
+    _, flags, body = parse(data)
+    for count in range(len(body)):
+        try:
+            roost.read_reply(0x22, flags, body[:count])
+            check(False, f"cut to {count}")
+        except RoostError:
+            pass
+
+
+def check_node(address):
+    host, port = address.rsplit(":", 1)
+    name = "python-check"
+    with roost.Client(host, int(port)) as node:
+        node.ping()
+        if any(collection["name"] == name for collection in node.list()):
+            node.drop(name)
+        node.create(name, 4, metric="l2")
+        records = [{"id": n, "vector": [float(n), 0, 0, 1], "payload": {"n": n, "even": n % 2 == 0}} for n in range(3000)]
+        for start in range(0, 3000, 1000):
+            check(len(node.put(name, records[start:start + 1000])) == 1000, "put")
+        check(node.count(name) == 3000, "count")
+        check(node.count(name, ("=", "even", True)) == 1500, "count with a filter")
+        hits = node.search(name, vector=[10.2, 0, 0, 1], k=3)
+        check([hit["id"] for hit in hits] == [10, 11, 9], f"search {hits}")
+        many = node.search_many(name, [{"id": n, "k": 2, "exact": True} for n in range(1, 100)])
+        check(all({hit["id"] for hit in hits} == {n - 1, n + 1} for n, hits in enumerate(many, 1)), "batch search")
+        check(node.get(name, [5, "nobody"])[0]["vector"].values == [5, 0, 0, 1], "get")
+        check(node.delete(name, [5, 6, 10_000]) == 2, "delete")
+        check([record["id"] for record in node.scan(name)] == [n for n in range(3000) if n not in (5, 6)], "scan")
+        check(node.stats(name)["records"] == 2998, "stats")
+        node.flush(name)
+        check(node.verify(name)[2] == [], "verify")
+        try:
+            node.put(name, [{"id": 1, "vector": [1.0]}])
+            check(False, "a wrong dimension was taken")
+        except RoostError as error:
+            check(error.kind == "invalidArgument", f"wrong dimension: {error}")
+        node.drop(name)
+
+
+check(roost.crc32c(b"123456789") == 0xE3069283, "CRC-32C of RFC 3720")
+check_vectors()
+check_flips()
+if len(sys.argv) > 1:
+    check_node(sys.argv[1])
+print("all golden vectors hold" if not failures else f"{failures} checks failed")
+sys.exit(1 if failures else 0)
