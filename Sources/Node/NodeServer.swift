@@ -8,27 +8,15 @@ import Wasm
 import Wire
 
 /// A running node. `start` opens everything and listens; `stop` ends it in good order.
-public final class NodeServer: Sendable {
-  /// Where it listens, with the real port when 0 was asked for.
-  public let address: SocketAddress
-  public let nodeID: UInt32
-  private let server: Server
-  private let coordinator: Coordinator
-  private let logger: Logger
-  private let serving: Task<Void, Never>
-  private let stopping = AsyncLock()
-  private let isStopped = Atomic<Bool>(false)
+///
+/// A value around one shared object: the optimiser of Swift 6.3 crashes in programs that use a public
+/// class whose initialiser it cannot see across modules.
+public struct NodeServer: Sendable {
+  private let running: RunningNode
 
-  private init(
-    address: SocketAddress, server: Server, coordinator: Coordinator, logger: Logger, serving: Task<Void, Never>
-  ) {
-    self.address = address
-    self.server = server
-    self.coordinator = coordinator
-    self.logger = logger
-    self.serving = serving
-    nodeID = coordinator.folder.nodeID
-  }
+  /// Where it listens, with the real port when 0 was asked for.
+  public var address: SocketAddress { running.address }
+  public var nodeID: UInt32 { running.coordinator.folder.nodeID }
 
   /// Opens the data folder and every collection in it, then listens.
   ///
@@ -67,7 +55,8 @@ public final class NodeServer: Sendable {
           "collections": "\(collections.open.count)",
         ])
       return NodeServer(
-        address: listener.address, server: server, coordinator: coordinator, logger: logger, serving: serving)
+        running: RunningNode(
+          address: listener.address, server: server, coordinator: coordinator, logger: logger, serving: serving))
     } catch {
       await listener.close()
       throw error
@@ -99,7 +88,29 @@ public final class NodeServer: Sendable {
 
   /// Stops accepting, lets requests in flight finish, closes connections and collections. Everything
   /// acknowledged is safe whatever this throws. Safe to call twice.
-  public func stop() async throws(RoostError) {
+  public func stop() async throws(RoostError) { try await running.stop() }
+}
+
+private final class RunningNode: Sendable {
+  let address: SocketAddress
+  let coordinator: Coordinator
+  private let server: Server
+  private let logger: Logger
+  private let serving: Task<Void, Never>
+  private let stopping = AsyncLock()
+  private let isStopped = Atomic<Bool>(false)
+
+  init(
+    address: SocketAddress, server: Server, coordinator: Coordinator, logger: Logger, serving: Task<Void, Never>
+  ) {
+    self.address = address
+    self.server = server
+    self.coordinator = coordinator
+    self.logger = logger
+    self.serving = serving
+  }
+
+  func stop() async throws(RoostError) {
     await stopping.acquire()
     defer { stopping.release() }
     guard !isStopped.exchange(true, ordering: .relaxed) else { return }
