@@ -28,7 +28,7 @@ struct MappedNodes: NodeSource, @unchecked Sendable {
     distance = DistanceFunction(layout.shape)
     self.rowCount = rowCount
     verified = try RunBits(count: layout.runCount(rows: rowCount))
-    base = rowCount > 0 ? try file.mappedPage(section.firstPage) : UnsafeRawPointer(verified.words)
+    base = (file.unverifiedBase ?? UnsafeRawPointer(verified.words)) + section.firstPage * PagedFile.pageBytes
   }
 
   var neighboursMax: Int { layout.degree }

@@ -5,10 +5,13 @@ import CKernels
 import Core
 
 extension SegmentGraph {
+  /// Every row of an opened run is compared, so the same recall as in memory takes a narrower search.
+  private static let effortPerWidth = 3
+
   /// The `k` nearest accepted rows, ascending by distance, then row, by reads through the file's queue.
   ///
-  /// Goes on until no unopened row is estimated nearer than the `effort`th accepted one. All rows of an
-  /// opened run are compared, not only the one it was opened for. The bytes of `query` must stay valid
+  /// Goes on until no unopened row is estimated nearer than the w-th accepted one, where w is the larger
+  /// of `k` and a third of `effort`. All rows of an opened run are compared, not only the one it was opened for. The bytes of `query` must stay valid
   /// until the call returns. Throws `.corrupted` when a page or a neighbour id is damaged, `.io`.
   /// - Returns: the number of reads.
   func searchPaged<A: RowAcceptor>(
@@ -18,7 +21,8 @@ extension SegmentGraph {
     precondition(k > 0)
     results.removeAll(keepingCapacity: true)
     guard count > 0, let codes else { return 0 }
-    var search = PagedSearch(self, codes, query: query, width: max(k, effort), scratch: scratch)
+    var search = PagedSearch(
+      self, codes, query: query, width: max(k, effort / Self.effortPerWidth), scratch: scratch)
     defer { search.end() }
     let queue = file.file.makeReadQueue()
     // A buffer must not be reused while the kernel may still write to it, so an error leaves only when
@@ -43,6 +47,8 @@ extension SegmentGraph {
 /// The state of one search by page reads, between its suspensions.
 private struct PagedSearch {
   private static let firstWidth = 4
+  private static let landmarkBatch = 64
+  private static let landmarksKept = 4
 
   let graph: SegmentGraph
   let layout: NodeLayout
@@ -74,7 +80,7 @@ private struct PagedSearch {
     visited = scratch.visited.begin(rowCount: graph.count)
     compared = paged.compared.begin(rowCount: graph.count)
     expanded = paged.expanded.begin(rowCount: graph.count)
-    scratch.reserveBatch(max(graph.layout.degree, graph.layout.blocksPerRun, graph.entryPoints.count))
+    scratch.reserveBatch(max(Self.landmarkBatch, graph.layout.degree, graph.layout.blocksPerRun, graph.entryPoints.count))
     scratch.accepted.reserve(width)
     scratch.frontier.removeAll()
     batch = scratch.batch
@@ -82,6 +88,7 @@ private struct PagedSearch {
     codes.book.prepare(paged.codeQuery, for: query)
     for (index, row) in graph.entryPoints.enumerated() { batch.rows[index] = row }
     rank(graph.entryPoints.count)
+    rankLandmarks()
   }
 
   /// Gives the scratch back what it has to know.
@@ -172,6 +179,25 @@ private struct PagedSearch {
   private mutating func expandLater(_ row: UInt32, _ run: Int, _ bytes: UnsafeRawPointer) {
     if expanded.insert(row) {
       paged.expanding.append((row, bytes + layout.offset(of: row, inRun: run)))
+    }
+  }
+
+  /// Starts from the nearest landmarks as well, which saves most of the way to the neighbourhood.
+  private mutating func rankLandmarks() {
+    let size = Self.landmarkBatch
+    scratch.keys.reserve(Self.landmarksKept)
+    var best = Beam(keys: scratch.keys.base, capacity: Self.landmarksKept)
+    for start in stride(from: 0, to: codes.landmarks.count, by: size) {
+      let count = min(size, codes.landmarks.count - start)
+      for index in 0..<count { batch.pointers[index] = codes.landmarkPointer(start + index) }
+      paged.codeQuery.estimate(codes.book.kernel, batch.pointers, count, into: batch.distances)
+      for index in 0..<count {
+        let key = CandidateKey(distance: batch.distances[index], row: codes.landmarks[start + index])
+        if best.admits(key) { best.insert(key) }
+      }
+    }
+    for index in 0..<best.count where visited.insert(best.keys[index].row) {
+      scratch.frontier.push(best.keys[index])
     }
   }
 

@@ -45,9 +45,17 @@ enum GraphSectionWriter {
 
 /// The codes of all rows of a segment, in memory.
 final class CodeTable: Sendable {
+  /// A landmark costs a search about 4 ns and saves it, on average, part of a read.
+  private static let landmarksMax = 2_048
+  private static let rowsPerLandmark = 64
+
   let book: CodeBook
   let rowCount: Int
   private let memory: AnonymousMemory
+  /// Rows spread evenly over the table; searches start from the nearest of them.
+  let landmarks: [UInt32]
+  /// The codes of the landmarks, one after the other.
+  private let landmarkCodes: AnonymousMemory
 
   /// Copies the section from the verified pages of the file.
   init(shape: VectorShape, file: PagedFile, section: Section, rowCount: Int) throws(RoostError) {
@@ -67,10 +75,22 @@ final class CodeTable: Sendable {
     memory = try AnonymousMemory(count: rowCount * book.rowStride)
     let bytes = try file.bytes(section, headerBytes..<section.byteCount)
     if let source = bytes.baseAddress { memory.base.copyMemory(from: source, byteCount: bytes.count) }
+    let landmarkCount = min(Self.landmarksMax, rowCount / Self.rowsPerLandmark)
+    landmarks = (0..<landmarkCount).map { UInt32($0 * rowCount / landmarkCount) }
+    landmarkCodes = try AnonymousMemory(count: landmarkCount * book.rowStride)
+    for (index, row) in landmarks.enumerated() {
+      (landmarkCodes.base + index * book.rowStride).copyMemory(
+        from: memory.base + Int(row) * book.rowStride, byteCount: book.rowStride)
+    }
+  }
+
+  @inline(__always)
+  func landmarkPointer(_ index: Int) -> UnsafeRawPointer {
+    UnsafeRawPointer(landmarkCodes.base) + index &* book.rowStride
   }
 
   /// Bytes of memory that the codes take.
-  var residentBytes: Int { rowCount * book.rowStride }
+  var residentBytes: Int { (rowCount + landmarks.count) * book.rowStride }
 
   @inline(__always)
   func pointer(_ row: UInt32) -> UnsafeRawPointer {

@@ -53,6 +53,9 @@ final class PagedFile: Sendable {
     return address
   }
 
+  /// The start of the mapping, for callers that ask `mappedPage` about each page before they use it.
+  var unverifiedBase: UnsafeRawPointer? { mapping.bytes.baseAddress }
+
   /// Checks the bytes of a page that was read by other means.
   func verify(page index: Int, _ bytes: UnsafeRawPointer) throws(RoostError) {
     guard index >= 0, index < pageCount else { throw outOfRange(index) }

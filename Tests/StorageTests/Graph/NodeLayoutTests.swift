@@ -35,3 +35,25 @@ import Testing
     }
   }
 }
+
+@Suite struct LocalityOrderTests {
+  @Test func keepsNeighboursTogether() async throws {
+    let data = ClusteredVectors(shape: VectorShape(dimension: 128, element: .u8, metric: .l2), count: 800, seed: 31)
+    let graph = try data.graph()
+    await graph.insertAll(rows: 0..<800, workers: InlineWorkers())
+    await graph.finish(workers: InlineWorkers())
+    let rows = (0..<UInt32(800)).filter { $0 % 10 != 4 }
+    let order = graph.localityOrder(of: rows)
+    #expect(order.sorted() == rows)
+    #expect(graph.localityOrder(of: []).isEmpty)
+    let layout = NodeLayout(shape: data.shape, degree: graph.degree)
+    func sharedRuns(_ order: [UInt32]) -> Int {
+      var places: [UInt32: Int] = [:]
+      for (place, row) in order.enumerated() { places[row] = place / layout.blocksPerRun }
+      return order.reduce(0) { sum, row in
+        sum + graph.neighbourArray(Int(row)).filter { places[$0] == places[row] }.count
+      }
+    }
+    #expect(sharedRuns(order) > 3 * sharedRuns(rows))
+  }
+}
