@@ -58,7 +58,7 @@ extension Collection {
   /// Flushes the oldest sealed memtable; false when there is none. Requires the maintenance lock.
   private func flushOldest() async throws(RoostError) -> Bool {
     guard let memtable = published.withLock({ $0.sealed.first }) else { return false }
-    let order = (0..<UInt32(memtable.rowCount)).filter { memtable.deadAt.load(Int($0)) == 0 }
+    var order = (0..<UInt32(memtable.rowCount)).filter { memtable.deadAt.load(Int($0)) == 0 }
     let tombstones = memtable.tombstones.sorted { $0.id < $1.id }
     var segment: Segment?
     if !order.isEmpty || !tombstones.isEmpty {
@@ -67,6 +67,8 @@ extension Collection {
         await memtable.graph.removeDead(workers: runtime.workers) { !alive.contains($0) }
       }
       await memtable.graph.finish(workers: runtime.workers)
+      let alive = order
+      order = await runtime.workers.run { memtable.graph.localityOrder(of: alive) }
       let source = SegmentSource(
         graph: memtable.graph, order: order,
         entry: { (row, body) throws(RoostError) in

@@ -18,10 +18,12 @@ extension Collection {
   func merge(_ inputs: [Segment]) async throws(RoostError) {
     let plan = MergePlan(inputs)
     var merged: Segment?
+    var order: [UInt32] = []
     if plan.liveCount > 0 {
       let graph = try await buildGraph(plan)
+      order = await runtime.workers.run { graph.localityOrder(of: Array(0..<UInt32(plan.liveCount))) }
       let source = SegmentSource(
-        graph: graph, order: Array(0..<UInt32(plan.liveCount)),
+        graph: graph, order: order,
         entry: { (row, body) throws(RoostError) in
           let (segment, old) = plan.place(row)
           var kept: [PayloadBlock] = []
@@ -35,10 +37,10 @@ extension Collection {
     await writeLock.acquire()
     do throws(RoostError) {
       if let merged {
-        for row in 0..<plan.liveCount {
-          let (segment, old) = plan.place(UInt32(row))
+        for (newRow, row) in order.enumerated() {
+          let (segment, old) = plan.place(row)
           let death = segment.deadAt.load(old)
-          if death != 0 { merged.kill(row: UInt32(row), at: death) }
+          if death != 0 { merged.kill(row: UInt32(newRow), at: death) }
         }
       }
       try await install(adding: merged, removing: inputs, flushedSequence: 0, dropping: nil)
