@@ -5,7 +5,6 @@ import Core
 /// A compiled module. Cheap to share; calls may come from any number of threads.
 public final class WasmModule: Sendable {
   let code: ModuleCode
-  let pool: InstancePool
   /// The length of its vectors; nil for a filter.
   public let dimension: Int?
   /// The payload fields that it reads whatever its parameters are; nil when it has not declared any, and
@@ -20,12 +19,14 @@ public final class WasmModule: Sendable {
   /// Starts an instance once, so that a module that cannot start is refused when it is published.
   init(code: ModuleCode) throws(RoostError) {
     self.code = code
-    pool = InstancePool(idleMax: code.engine.limits.idleInstancesPerModuleMax)
     let instance = try WasmInstance(code: code)
     dimension = code.kind == .embedder ? try instance.dimension() : nil
     declaredFields = code.kind == .filter ? try instance.declaredFields() : nil
-    if code.kind == .embedder { pool.give(instance) }
+    if code.kind == .embedder { code.engine.embedders.give(instance) }
   }
+
+  // Idle instances hold the code, and the code holds the engine, which holds the idle instances.
+  deinit { code.engine.embedders.evictAll(of: code) }
 
   /// A filter for one query. Throws `.invalidArgument` when the module is not a filter or refuses the
   /// parameters, `.moduleFailed` when it fails, `.overloaded` when too many instances are alive.

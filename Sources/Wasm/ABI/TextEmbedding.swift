@@ -20,8 +20,8 @@ extension WasmModule {
         at: "module \(name)")
     }
     let instance: WasmInstance
-    if let idle = pool.take() { instance = idle } else { instance = try WasmInstance(code: code) }
-    defer { pool.give(instance) }
+    if let idle = code.engine.embedders.take(of: code) { instance = idle } else { instance = try WasmInstance(code: code) }
+    defer { code.engine.embedders.give(instance) }
 
     let limits = code.engine.limits
     let started = code.engine.ticker.ticks

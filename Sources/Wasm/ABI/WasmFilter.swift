@@ -16,7 +16,7 @@ final class WasmFilter: CandidateFilter {
   init(code: ModuleCode, parameters: Payload) throws(RoostError) {
     self.code = code
     self.parameters = parameters.encoded
-    pool = InstancePool(idleMax: code.engine.limits.idleInstancesPerModuleMax)
+    pool = InstancePool(idlePerModuleMax: code.engine.limits.idleInstancesPerModuleMax)
     guard self.parameters.count <= Limits.payloadBytesMax else {
       throw RoostError(
         .limitExceeded,
@@ -39,7 +39,7 @@ final class WasmFilter: CandidateFilter {
   ) throws(RoostError) {
     precondition(payloads.count == verdicts.count)
     let instance: WasmInstance
-    if let idle = pool.take() { instance = idle } else { instance = try WasmFilter.start(code, parameters) }
+    if let idle = pool.take(of: code) { instance = idle } else { instance = try WasmFilter.start(code, parameters) }
     defer { pool.give(instance) }
 
     let limits = code.engine.limits

@@ -26,12 +26,15 @@ public final class WasmEngine: @unchecked Sendable {
   let linker: OpaquePointer
   let ticker: EpochTicker
   let log: WasmLog
+  /// Idle embedders of all modules; each `WasmModule` takes its own out when it goes away.
+  let embedders: InstancePool
   private let instances = Atomic<Int>(0)
 
   /// Throws `.unavailable` when the process cannot get the address space or the thread that it needs.
   public init(limits: WasmLimits = WasmLimits(), log: @escaping WasmLog = { _, _, _ in }) throws(RoostError) {
     self.limits = limits
     self.log = log
+    embedders = InstancePool(idlePerModuleMax: limits.idleInstancesPerModuleMax)
     guard let config = wasm_config_new(), let pool = wasmtime_pooling_allocation_config_new() else {
       throw RoostError(.unavailable, "wasmtime could not be set up", at: "wasm engine")
     }
@@ -152,10 +155,12 @@ public final class WasmEngine: @unchecked Sendable {
       code: ModuleCode(engine: self, template: template, name: name, kind: kind, exports: exports))
   }
 
-  /// Counts an instance in; throws `.overloaded` when there are as many as the limit allows.
+  /// Counts an instance in, at the cost of an idle one if need be; throws `.overloaded` when there are as
+  /// many in use as the limit allows.
   func admitInstance(of module: String) throws(RoostError) {
-    if instances.add(1, ordering: .relaxed).newValue > limits.instancesMax {
+    while instances.add(1, ordering: .relaxed).newValue > limits.instancesMax {
       releaseInstance()
+      if embedders.evictOldest() { continue }
       throw RoostError(
         .overloaded, "\(limits.instancesMax) guest instances are in use", at: "module \(module)",
         remedy: "retry in a few milliseconds")

@@ -1,6 +1,7 @@
 // Modules written to do harm. Each ends in a clear error in bounded time, and the engine goes on serving.
 
 import Core
+import Glibc
 import Testing
 import Wasm
 
@@ -215,6 +216,40 @@ import Wasm
     #expect(try verdicts(filters[3], [Payload()]) == [true])
     filters.removeAll()
     try expectHealthy()
+  }
+
+  @Test func idleEmbeddersMakeRoom() throws {
+    // More modules than instances, each of which keeps one idle.
+    var modules: [WasmModule] = []
+    for index in 0..<20 {
+      modules.append(try GuestFixture.embedder(GuestFixture.goodEmbedding).compile(engine, name: "e\(index)"))
+    }
+    #expect(engine.liveInstances == 16)
+    for module in modules { #expect(try module.embed(["a"], deadlineMs: 1000) == [[1, 2]]) }
+    modules.removeLast(18)
+    #expect(engine.liveInstances <= 2)
+    modules.removeAll()
+    try expectHealthy()
+  }
+
+  @Test func deadlinesHoldAfterAnIdleTime() throws {
+    // The ticker goes to sleep after 100 idle milliseconds and must wake for the next call.
+    let module = try GuestFixture.filter("(loop $l (br $l)) (i32.const 0)").compile(engine)
+    usleep(250_000)
+    expectFailure(.moduleFailed, "ran longer than 20 ms") { () throws(RoostError) in
+      _ = try verdicts(module.makeFilter(), [Payload()])
+    }
+  }
+
+  @Test func enginesGoAwayWithTheirModules() throws {
+    weak var gone: WasmEngine?
+    do {
+      let engine = try WasmEngine(limits: testLimits())
+      gone = engine
+      let module = try GuestFixture.embedder(GuestFixture.goodEmbedding).compile(engine)
+      #expect(try module.embed(["a"], deadlineMs: 1000) == [[1, 2]])
+    }
+    #expect(gone == nil)
   }
 
   @Test func logIsCapped() throws {
