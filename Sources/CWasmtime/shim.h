@@ -48,6 +48,7 @@ void wasm_functype_delete(wasm_functype_t *_Nonnull);
 
 typedef struct wasmtime_error wasmtime_error_t;
 
+wasmtime_error_t *_Nullable wasmtime_error_new(const char *_Nonnull);
 void wasmtime_error_message(const wasmtime_error_t *_Nonnull, wasm_byte_vec_t *_Nonnull);
 void wasmtime_error_delete(wasmtime_error_t *_Nonnull);
 
@@ -122,6 +123,13 @@ wasmtime_context_t *_Nonnull wasmtime_store_context(wasmtime_store_t *_Nonnull);
 void wasmtime_store_limiter(
     wasmtime_store_t *_Nonnull, int64_t memory_size, int64_t table_elements, int64_t instances,
     int64_t tables, int64_t memories);
+// Called when the deadline is reached: returns an error to end the call, or sets the ticks to go on for.
+// `kind` stays WASMTIME_UPDATE_DEADLINE_CONTINUE, 0.
+void wasmtime_store_epoch_deadline_callback(
+    wasmtime_store_t *_Nonnull,
+    wasmtime_error_t *_Nullable (*_Nonnull)(
+        wasmtime_context_t *_Nonnull, void *_Nullable data, uint64_t *_Nonnull ticks, uint8_t *_Nonnull kind),
+    void *_Nullable data, void (*_Nullable finalizer)(void *_Nullable));
 void *_Nullable wasmtime_context_get_data(const wasmtime_context_t *_Nonnull);
 void wasmtime_context_set_epoch_deadline(wasmtime_context_t *_Nonnull, uint64_t ticks_beyond_current);
 

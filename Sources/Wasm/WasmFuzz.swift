@@ -93,8 +93,12 @@ package enum WasmFuzz {
   }
 
   private static func checkHealth(_ guests: Guests) {
-    let verdicts = try? evaluate(guests.good.makeFilter(), payloadBytes: 10)
-    precondition(verdicts == [true, true], "the engine no longer serves")
+    do throws(RoostError) {
+      let verdicts = try evaluate(guests.good.makeFilter(), payloadBytes: 10)
+      precondition(verdicts == [true, true], "a good filter gives wrong verdicts")
+    } catch {
+      preconditionFailure("the engine no longer serves: \(error)")
+    }
     // The scripted embedder may keep instances for its next call.
     precondition(
       guests.engine.liveInstances <= guests.engine.limits.idleInstancesPerModuleMax, "instances leak")

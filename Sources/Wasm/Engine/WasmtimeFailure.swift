@@ -5,13 +5,12 @@ import CWasmtime
 /// How a guest call, an instantiation or a compilation failed.
 struct WasmtimeFailure: Error {
   var text: String
-  var trapCode: UInt8?
-
   /// The guest ran until its epoch deadline.
-  var isDeadline: Bool { trapCode == UInt8(WASMTIME_TRAP_CODE_INTERRUPT) }
+  var isDeadline = false
 
   /// Takes ownership of `error`.
-  init(error: OpaquePointer) {
+  init(error: OpaquePointer, isDeadline: Bool = false) {
+    self.isDeadline = isDeadline
     var message = wasm_byte_vec_t()
     wasmtime_error_message(error, &message)
     text = WasmtimeFailure.take(&message)
@@ -21,9 +20,8 @@ struct WasmtimeFailure: Error {
   /// Takes ownership of `trap`.
   init(trap: OpaquePointer) {
     var code: UInt8 = 0
-    if wasmtime_trap_code(trap, &code) { trapCode = code }
-    if let trapCode, Int(trapCode) < WasmtimeFailure.trapTexts.count {
-      text = WasmtimeFailure.trapTexts[Int(trapCode)]
+    if wasmtime_trap_code(trap, &code), Int(code) < WasmtimeFailure.trapTexts.count {
+      text = WasmtimeFailure.trapTexts[Int(code)]
     } else {
       var message = wasm_byte_vec_t()
       wasm_trap_message(trap, &message)
@@ -38,7 +36,7 @@ struct WasmtimeFailure: Error {
     "accessed a table out of bounds", "called a null table entry",
     "called a function with the wrong signature",
     "overflowed an integer", "divided by zero", "converted a float that does not fit an integer",
-    "reached unreachable code", "ran past its deadline",
+    "reached unreachable code",
   ]
 
   private static func take(_ message: inout wasm_byte_vec_t) -> String {

@@ -9,6 +9,7 @@ private final class GuestStore {
   let engine: WasmEngine
   let store: OpaquePointer
   let log: GuestLog
+  let deadline = GuestDeadline()
 
   init(code: ModuleCode) throws(RoostError) {
     engine = code.engine
@@ -20,6 +21,7 @@ private final class GuestStore {
     }
     self.store = store
     let limits = engine.limits
+    deadline.watch(store)
     wasmtime_store_limiter(store, Int64(limits.memoryBytesMax), Int64(limits.tableElementsMax), 1, 1, 1)
   }
 
@@ -107,13 +109,12 @@ final class WasmInstance: @unchecked Sendable {
     ticker.begin()
     defer { ticker.end() }
     owner.log.linesLeft = code.engine.limits.logLinesPerCallMax
-    // One tick more: the running one may end at any moment.
-    wasmtime_context_set_epoch_deadline(context, UInt64(max(1, deadlineMs)) + 1)
+    wasmtime_context_set_epoch_deadline(context, owner.deadline.begin(milliseconds: deadlineMs))
     var trap: OpaquePointer?
     let error = body(&trap)
     if let error {
       isBroken = true
-      throw WasmtimeFailure(error: error)
+      throw WasmtimeFailure(error: error, isDeadline: owner.deadline.hasPassed)
     }
     if let trap {
       isBroken = true
