@@ -54,10 +54,13 @@ public struct ByteWriter: Sendable {
   /// Zero bytes until the length is a multiple of `alignment` (a power of two).
   public mutating func pad(to alignment: Int) {
     let rest = bytes.count & (alignment - 1)
-    if rest != 0 { bytes.append(contentsOf: repeatElement(0, count: alignment - rest)) }
+    if rest != 0 { zeros(alignment - rest) }
   }
 
-  public mutating func zeros(_ count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }
+  public mutating func zeros(_ count: Int) {
+    // An array is appended as one block; `repeatElement` goes byte by byte in debug builds.
+    bytes.append(contentsOf: [UInt8](repeating: 0, count: count))
+  }
 
   /// Forgets everything from `count` on.
   public mutating func truncate(to count: Int) {

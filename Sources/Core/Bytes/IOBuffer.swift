@@ -17,16 +17,31 @@ public final class IOBuffer: @unchecked Sendable {
   public init(count: Int, alignment: Int = 64) {
     precondition(count >= 0 && alignment > 0 && alignment & (alignment - 1) == 0)
     self.count = count
-    base = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: alignment)
-    memset(base, 0, count)
+    if count >= IOBuffer.mappedBytesMin && alignment <= 4096,
+      let pages = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      pages != MAP_FAILED
+    {
+      base = pages
+      isMapped = true
+    } else {
+      base = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: alignment)
+      memset(base, 0, count)
+      isMapped = false
+    }
   }
+
+  /// From here on the kernel's own zero pages are cheaper than clearing memory that may never be used.
+  private static let mappedBytesMin = 256 * 1024
+  private let isMapped: Bool
 
   public convenience init(_ bytes: [UInt8], alignment: Int = 64) {
     self.init(count: bytes.count, alignment: alignment)
     bytes.withUnsafeBytes { self.mutableBytes.copyMemory(from: $0) }
   }
 
-  deinit { base.deallocate() }
+  deinit {
+    if isMapped { munmap(base, count) } else { base.deallocate() }
+  }
 
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
   public var mutableBytes: UnsafeMutableRawBufferPointer {

@@ -77,7 +77,7 @@ struct MemoryContents {
     switch change {
     case .write(let offset, let source):
       if source.isEmpty { return }
-      if bytes.count < offset { bytes.append(contentsOf: repeatElement(0, count: offset - bytes.count)) }
+      if bytes.count < offset { bytes.append(contentsOf: [UInt8](repeating: 0, count: offset - bytes.count)) }
       let overlap = min(source.count, bytes.count - offset)
       bytes.replaceSubrange(offset..<offset + overlap, with: source[..<overlap])
       bytes.append(contentsOf: source[overlap...])
@@ -85,7 +85,7 @@ struct MemoryContents {
       if size < bytes.count {
         bytes.removeLast(bytes.count - size)
       } else {
-        bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
+        bytes.append(contentsOf: [UInt8](repeating: 0, count: size - bytes.count))
       }
     }
   }
@@ -136,7 +136,7 @@ struct MemoryContents {
       case .write(let offset, let bytes):
         if bytes.isEmpty { break }
         size = max(size, offset + bytes.count)
-        if image.count < size { image.append(contentsOf: repeatElement(0, count: size - image.count)) }
+        if image.count < size { image.append(contentsOf: [UInt8](repeating: 0, count: size - image.count)) }
         MemoryContents.forEachSector(offset, bytes.count) { sector, range in
           let version = versions[sector] ?? Int.random(in: 0...pending.count, using: &random)
           versions[sector] = version
