@@ -24,6 +24,9 @@ public final class AnonymousMemory: @unchecked Sendable {
   }
 
   deinit { munmap(base, max(count, 1)) }
+
+  /// Asks for 2 MiB pages, which memory that is read at random wants; it is then committed in such steps.
+  public func preferHugePages() { madvise(base, max(count, 1), MADV_HUGEPAGE) }
 }
 
 /// A fixed-size array of atomic words, all zero at first; committed as it is touched.

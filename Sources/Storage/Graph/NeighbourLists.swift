@@ -28,6 +28,7 @@ final class NeighbourLists: Sendable {
     self.slots = slots
     wordsPerRow = slots + 1
     memory = try AnonymousMemory(count: capacity * wordsPerRow * MemoryLayout<UInt32>.stride)
+    memory.preferHugePages()
   }
 
   /// All-zero bytes are a valid `Atomic<UInt32>` of value 0, so the fresh mapping needs no initialising.

@@ -20,6 +20,7 @@ final class VectorArena: Sendable {
     self.capacity = capacity
     stride = (shape.rowBytes + 63) & ~63
     memory = try AnonymousMemory(count: capacity * stride)
+    memory.preferHugePages()
   }
 
   @inline(__always)

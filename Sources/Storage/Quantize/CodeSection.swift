@@ -73,6 +73,7 @@ final class CodeTable: Sendable {
     }
     self.rowCount = rowCount
     memory = try AnonymousMemory(count: rowCount * book.rowStride)
+    memory.preferHugePages()
     let bytes = try file.bytes(section, headerBytes..<section.byteCount)
     if let source = bytes.baseAddress { memory.base.copyMemory(from: source, byteCount: bytes.count) }
     let landmarkCount = min(Self.landmarksMax, rowCount / Self.rowsPerLandmark)
