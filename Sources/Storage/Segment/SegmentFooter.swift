@@ -27,6 +27,8 @@ struct SegmentFooter: Sendable, Equatable {
   static let magic: UInt64 = 0x3147_4553_5453_4f52  // "ROSTSEG1"
   static let formatVersion: UInt16 = 1
   static let entryPointsMax = 64
+  /// Where `tableChecksum` stands in the page.
+  static let tableChecksumOffset = 52
 
   var dimension = 0
   var element = VectorElement.f32
