@@ -48,8 +48,7 @@ enum FuzzTarget {
       let samples = vectorFileSamples
       return { source in source.mutated(samples).withUnsafeBytes { VectorFileFuzz.run($0) } }
     case "guest":
-      let fuzz = try WasmFuzz()
-      return { try fuzz.run($0.noise(64)) }
+      return { source in source.noise(64).withUnsafeBytes { WasmFuzz.run($0) } }
     default: throw RoostError(.invalidArgument, "there is no target '\(name)'")
     }
   }
@@ -67,7 +66,7 @@ enum FuzzTarget {
       return bytes(hex: text)
     }
     // Past the header, a frame is the body of a message; the fuzz entry takes the opcode before it.
-    return frames + frames.filter { $0.count > 32 }.map { [$0[6]] + $0[32...] }
+    return frames + frames.filter { $0.count > 32 }.map { [$0[5]] + $0[32...] }
   }
 
   private static func bytes(hex text: String) -> [UInt8] {
