@@ -52,7 +52,8 @@ public struct NodeConfiguration: Sendable {
     try require(connectionsMax > 0, "there must be room for a connection", "connectionsMax")
     try require(requestsInFlightPerConnectionMax > 0, "there must be room for a request", "requestsInFlight")
     try require(queriesPerCoreMax > 0, "there must be room for a query", "queriesPerCoreMax")
-    try require(writeBytesInFlightMax >= 1 << 20, "there must be room for a write of 1 MiB", "writeBytesInFlightMax")
+    try require(
+      writeBytesInFlightMax >= 1 << 20, "there must be room for a write of 1 MiB", "writeBytesInFlightMax")
     try require(memtableRows > 0, "a memtable must hold a record", "memtableRows")
     try require(
       defaultDeadlineMs > 0 && handshakeTimeoutMs > 0 && idleTimeoutMs > 0 && slowReaderTimeoutMs > 0

@@ -40,10 +40,12 @@ public struct NodeServer: Sendable {
       let collections = try await CollectionTable.open(
         folder.collectionsPath, configuration: configuration, runtime: runtime
       ) { name, error in
-        logger.error("a collection cannot be opened", metadata: ["collection": "\(name)", "error": "\(error)"])
+        logger.error(
+          "a collection cannot be opened", metadata: ["collection": "\(name)", "error": "\(error)"])
       }
       let coordinator = Coordinator(
-        configuration: configuration, runtime: runtime, collections: collections, modules: modules, folder: folder)
+        configuration: configuration, runtime: runtime, collections: collections, modules: modules,
+        folder: folder)
       let server = Server(
         handler: coordinator, configuration: serverConfiguration(configuration, nodeID: folder.nodeID),
         runtime: runtime)
@@ -56,14 +58,17 @@ public struct NodeServer: Sendable {
         ])
       return NodeServer(
         running: RunningNode(
-          address: listener.address, server: server, coordinator: coordinator, logger: logger, serving: serving))
+          address: listener.address, server: server, coordinator: coordinator, logger: logger,
+          serving: serving))
     } catch {
       await listener.close()
       throw error
     }
   }
 
-  private static func serverConfiguration(_ configuration: NodeConfiguration, nodeID: UInt32) -> ServerConfiguration {
+  private static func serverConfiguration(_ configuration: NodeConfiguration, nodeID: UInt32)
+    -> ServerConfiguration
+  {
     var server = ServerConfiguration()
     server.nodeID = nodeID
     server.serverVersion = configuration.version
@@ -101,7 +106,8 @@ private final class RunningNode: Sendable {
   private let isStopped = Atomic<Bool>(false)
 
   init(
-    address: SocketAddress, server: Server, coordinator: Coordinator, logger: Logger, serving: Task<Void, Never>
+    address: SocketAddress, server: Server, coordinator: Coordinator, logger: Logger,
+    serving: Task<Void, Never>
   ) {
     self.address = address
     self.server = server

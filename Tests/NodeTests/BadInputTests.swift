@@ -4,6 +4,7 @@ import Core
 import Glibc
 import Storage
 import Testing
+
 @testable import Node
 @testable import Wire
 
@@ -19,29 +20,40 @@ import Testing
     let test = try await node()
     let client = test.client
     func put(_ record: PutRecord) async -> RoostError? {
-      await failure { try await client.put([PutRecord(id: .number(2), vector: vector(0, 0, 0, 1)), record], into: "c") }
+      await failure {
+        try await client.put([PutRecord(id: .number(2), vector: vector(0, 0, 0, 1)), record], into: "c")
+      }
     }
     let dimension = await put(PutRecord(id: .number(3), vector: vector(1, 2)))
     #expect(dimension?.kind == .invalidArgument)
     #expect(dimension?.description.contains("dimension 2") == true)
     #expect(await put(PutRecord(id: .number(3), vector: vector(1, 2, 3, .nan)))?.kind == .invalidArgument)
-    #expect(await put(PutRecord(id: .number(3), vector: vector(1, 2, 3, .infinity)))?.kind == .invalidArgument)
-    #expect(await put(PutRecord(id: .number(3), vector: Vector([1, 2, 3, 4] as [UInt8])))?.kind == .invalidArgument)
+    #expect(
+      await put(PutRecord(id: .number(3), vector: vector(1, 2, 3, .infinity)))?.kind == .invalidArgument)
+    #expect(
+      await put(PutRecord(id: .number(3), vector: Vector([1, 2, 3, 4] as [UInt8])))?.kind == .invalidArgument)
     #expect(await put(PutRecord(id: .number(3), vector: nil))?.kind == .invalidArgument)
     #expect(
-      await put(PutRecord(id: .key(String(repeating: "k", count: 65)), vector: vector(1, 2, 3, 4)))?.kind == .limitExceeded)
+      await put(PutRecord(id: .key(String(repeating: "k", count: 65)), vector: vector(1, 2, 3, 4)))?.kind
+        == .limitExceeded)
     #expect(await put(PutRecord(id: .key(""), vector: vector(1, 2, 3, 4)))?.kind == .invalidArgument)
     let large = Payload(["text": .string(String(repeating: "x", count: 70_000))])
-    #expect(await put(PutRecord(id: .number(3), vector: vector(1, 2, 3, 4), payload: large))?.kind == .limitExceeded)
+    #expect(
+      await put(PutRecord(id: .number(3), vector: vector(1, 2, 3, 4), payload: large))?.kind == .limitExceeded
+    )
     let nan = Payload(["x": .double(.nan)])
-    #expect(await put(PutRecord(id: .number(3), vector: vector(1, 2, 3, 4), payload: nan))?.kind == .invalidArgument)
+    #expect(
+      await put(PutRecord(id: .number(3), vector: vector(1, 2, 3, 4), payload: nan))?.kind == .invalidArgument
+    )
     #expect(try await client.count(in: "c") == 1)
     try await test.stopAndRemove()
   }
 
   @Test func oversizedBatchesAreRefused() async throws {
     let test = try await node()
-    let records = (0...Limits.batchRecordsMax).map { PutRecord(id: .number(UInt64($0)), vector: vector(1, 2, 3, 4)) }
+    let records = (0...Limits.batchRecordsMax).map {
+      PutRecord(id: .number(UInt64($0)), vector: vector(1, 2, 3, 4))
+    }
     #expect(await failure { try await test.client.put(records, into: "c") }?.kind == .limitExceeded)
     let wide = (0..<5_000).map {
       PutRecord(id: .number(UInt64($0)), vector: Vector([Float](repeating: 0, count: Limits.dimensionMax)))
@@ -49,7 +61,8 @@ import Testing
     let error = await failure { try await test.client.put(wide, into: "c") }
     #expect(error?.kind == .limitExceeded)
     #expect(error?.remedy.contains("smaller batches") == true)
-    let queries = [SearchQuery](repeating: SearchQuery(target: .record(.number(1))), count: Limits.batchQueriesMax + 1)
+    let queries = [SearchQuery](
+      repeating: SearchQuery(target: .record(.number(1))), count: Limits.batchQueriesMax + 1)
     #expect(await failure { _ = try await test.client.search(queries, in: "c") }?.kind == .limitExceeded)
     #expect(try await test.client.count(in: "c") == 1)
     try await test.stopAndRemove()
@@ -84,7 +97,8 @@ import Testing
     let client = test.client
     for name in ["", ".hidden", "a/b", "../escape", "a b", String(repeating: "n", count: 65)] {
       #expect(
-        await failure { try await client.createCollection(name, schema: CollectionSchema(dimension: 4)) }?.kind
+        await failure { try await client.createCollection(name, schema: CollectionSchema(dimension: 4)) }?
+          .kind
           == .invalidArgument, "\(name)")
     }
     #expect(
@@ -92,7 +106,9 @@ import Testing
         == .alreadyExists)
     for dimension in [0, Limits.dimensionMax + 1] {
       #expect(
-        await failure { try await client.createCollection("d", schema: CollectionSchema(dimension: dimension)) }?.kind
+        await failure {
+          try await client.createCollection("d", schema: CollectionSchema(dimension: dimension))
+        }?.kind
           == .invalidArgument)
     }
     #expect(await failure { try await client.dropCollection("nowhere") }?.kind == .notFound)
@@ -108,7 +124,8 @@ import Testing
     let data = test.folder.path + "/data"
     for directory in ["", "relative", test.folder.path + "/x/../../y", data, data + "/inside"] {
       #expect(
-        await failure { try await test.client.backup("c", to: directory) }?.kind == .invalidArgument, "\(directory)")
+        await failure { try await test.client.backup("c", to: directory) }?.kind == .invalidArgument,
+        "\(directory)")
     }
     try await test.stopAndRemove()
   }

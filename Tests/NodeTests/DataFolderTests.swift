@@ -3,6 +3,7 @@ import Glibc
 import Storage
 import Testing
 import Wire
+
 @testable import Node
 
 @Suite struct DataFolderTests {

@@ -4,6 +4,7 @@ import Storage
 import Testing
 import Wasm
 import Wire
+
 @testable import Node
 
 private enum Guests {
@@ -71,7 +72,8 @@ private enum Guests {
   @Test func digestsAreThoseOfTheStandard() {
     // FIPS 180-4 examples.
     #expect(sha256Text([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
-    #expect(sha256Text(Array("abc".utf8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    #expect(
+      sha256Text(Array("abc".utf8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     #expect(
       sha256Text(Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8))
         == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
@@ -84,7 +86,8 @@ private enum Guests {
     let test = try await TestNode()
     let client = test.client
     try await client.createCollection("c", schema: CollectionSchema(dimension: 2))
-    try await client.put((0..<10).map { PutRecord(id: .number(UInt64($0)), vector: vector(Float($0), 0)) }, into: "c")
+    try await client.put(
+      (0..<10).map { PutRecord(id: .number(UInt64($0)), vector: vector(Float($0), 0)) }, into: "c")
     let none = try await client.publishModule("gate", bytes: Guests.constantFilter(0))
     #expect(none.kind == .filter)
     #expect(none.sha256.count == 64)
@@ -120,7 +123,9 @@ private enum Guests {
     var plain = query
     plain.module = nil
     #expect(try await client.search(plain, in: "c").count == 1)
-    #expect(await failure { _ = try await client.publishModule("junk", bytes: [1, 2, 3]) }?.kind == .invalidArgument)
+    #expect(
+      await failure { _ = try await client.publishModule("junk", bytes: [1, 2, 3]) }?.kind == .invalidArgument
+    )
     #expect(try await client.listModules().map(\.name) == ["trap"])
     try await test.stopAndRemove()
   }
@@ -132,12 +137,15 @@ private enum Guests {
     try await client.publishModule("filter", bytes: Guests.everySecond())
     func schema(_ module: String, dimension: Int, element: VectorElement = .f32) -> CollectionSchema {
       CollectionSchema(
-        dimension: dimension, element: element, embedder: EmbedderReference(module: module, sourceField: "text"))
+        dimension: dimension, element: element,
+        embedder: EmbedderReference(module: module, sourceField: "text"))
     }
     for wrong in [
-      schema("embedder", dimension: 4), schema("filter", dimension: 3), schema("embedder", dimension: 3, element: .u8),
+      schema("embedder", dimension: 4), schema("filter", dimension: 3),
+      schema("embedder", dimension: 3, element: .u8),
     ] {
-      #expect(await failure { try await client.createCollection("wrong", schema: wrong) }?.kind == .invalidArgument)
+      #expect(
+        await failure { try await client.createCollection("wrong", schema: wrong) }?.kind == .invalidArgument)
     }
     try await client.createCollection("c", schema: schema("embedder", dimension: 3))
     var records = (0..<200).map {
@@ -145,7 +153,10 @@ private enum Guests {
     }
     records.append(PutRecord(id: .number(200), vector: vector(9, 9, 9)))
     try await client.put(records, into: "c")
-    #expect(try await client.get([.number(150), .number(200)], from: "c").map { $0?.vector.floats } == [[2, 0, 0], [9, 9, 9]])
+    #expect(
+      try await client.get([.number(150), .number(200)], from: "c").map { $0?.vector.floats } == [
+        [2, 0, 0], [9, 9, 9],
+      ])
     let answer = try await client.search([SearchQuery(target: .text("anything"), k: 1)], in: "c")
     #expect(answer.hits[0].first?.distance == 0)
     #expect(answer.modules.map(\.name) == ["embedder"])
@@ -155,8 +166,10 @@ private enum Guests {
     #expect(error?.place.contains("300") == true)
     // A version whose vectors do not fit the collection is refused, and the old one goes on.
     #expect(
-      await failure { _ = try await client.publishModule("embedder", bytes: Guests.embedder(dimension: 5, factor: 1)) }?
-        .kind == .invalidArgument)
+      await failure {
+        _ = try await client.publishModule("embedder", bytes: Guests.embedder(dimension: 5, factor: 1))
+      }?
+      .kind == .invalidArgument)
     #expect(try await client.search(SearchQuery(target: .text("x"), k: 1), in: "c").count == 1)
     try await test.stopAndRemove()
   }

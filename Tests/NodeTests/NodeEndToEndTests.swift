@@ -2,6 +2,7 @@ import Core
 import Storage
 import Testing
 import Wire
+
 @testable import Node
 
 @Suite struct NodeEndToEndTests {
@@ -31,10 +32,12 @@ import Wire
     let hits = try await client.search(SearchQuery(target: .vector(vector(10.2, 0, 0, 1)), k: 3), in: "books")
     #expect(hits.map(\.id) == [.number(10), .number(11), .number(9)])
     #expect(hits[0].payload?["n"] == .int(10))
-    let near = try await client.search(SearchQuery(target: .record(.number(50)), k: 2, exact: true), in: "books")
+    let near = try await client.search(
+      SearchQuery(target: .record(.number(50)), k: 2, exact: true), in: "books")
     #expect(Set(near.map(\.id)) == [.number(49), .number(51)])
     let even = try await client.search(
-      SearchQuery(target: .vector(vector(11, 0, 0, 1)), k: 2, filter: .equals(field: "even", .bool(true))), in: "books")
+      SearchQuery(target: .vector(vector(11, 0, 0, 1)), k: 2, filter: .equals(field: "even", .bool(true))),
+      in: "books")
     #expect(Set(even.map(\.id)) == [.number(10), .number(12)])
 
     #expect(try await client.count(in: "books") == 100)

@@ -2,6 +2,7 @@ import Core
 import Synchronization
 import Testing
 import Wire
+
 @testable import Node
 
 private final class Gate: Sendable {
@@ -17,7 +18,11 @@ private final class Gate: Sendable {
     let count = Mutex(0)
     for _ in 0..<3 {
       let response = try await recent.perform(key) { () async throws(RoostError) in
-        .delete(UInt64(count.withLock { $0 += 1; return $0 }))
+        .delete(
+          UInt64(
+            count.withLock {
+              $0 += 1; return $0
+            }))
       }
       #expect(response == .delete(1))
     }
@@ -61,13 +66,15 @@ private final class Gate: Sendable {
   @Test func memoryIsBounded() async throws {
     let recent = RecentWrites(entriesMax: 10, costMax: 100)
     for number in 0..<50 {
-      _ = try await recent.perform(IdempotencyKey(high: 0, low: UInt64(number))) { () async throws(RoostError) in
+      _ = try await recent.perform(IdempotencyKey(high: 0, low: UInt64(number))) {
+        () async throws(RoostError) in
         .put([Version](repeating: .zero, count: 20))
       }
     }
     let again = Mutex(0)
     for number in 0..<50 {
-      _ = try await recent.perform(IdempotencyKey(high: 0, low: UInt64(number))) { () async throws(RoostError) in
+      _ = try await recent.perform(IdempotencyKey(high: 0, low: UInt64(number))) {
+        () async throws(RoostError) in
         again.withLock { $0 += 1 }
         return .put([Version](repeating: .zero, count: 20))
       }
@@ -83,7 +90,9 @@ private final class Gate: Sendable {
     #expect(median >= 500_000 && median < 800_000)
     for bucket in 2..<79 {
       let end = LatencyHistogram.nanos(bucket)
-      if end < 1 << 38 { #expect(LatencyHistogram.bucket(end - 1) == bucket && LatencyHistogram.bucket(end) == bucket + 1) }
+      if end < 1 << 38 {
+        #expect(LatencyHistogram.bucket(end - 1) == bucket && LatencyHistogram.bucket(end) == bucket + 1)
+      }
     }
   }
 

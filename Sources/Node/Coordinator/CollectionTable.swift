@@ -101,7 +101,8 @@ final class CollectionTable: Sendable {
     switch state.slots[name] {
     case .open(let hosted): return hosted
     case .failed(let error): throw error
-    case .changing: throw RoostError(.unavailable, "collection '\(name)' is being created or dropped", at: name)
+    case .changing:
+      throw RoostError(.unavailable, "collection '\(name)' is being created or dropped", at: name)
     case nil:
       throw RoostError(
         .notFound, "there is no collection '\(name.prefix(80))'", at: "collection",
@@ -132,11 +133,13 @@ final class CollectionTable: Sendable {
       if state.isClosed { throw RoostError(.unavailable, "the node is stopping", at: "node") }
       guard state.slots[name] == nil else {
         throw RoostError(
-          .alreadyExists, "there is a collection '\(name)' already", at: "collection", remedy: "choose another name")
+          .alreadyExists, "there is a collection '\(name)' already", at: "collection",
+          remedy: "choose another name")
       }
       guard state.slots.count < Limits.collectionsMax else {
         throw RoostError(
-          .limitExceeded, "there are \(state.slots.count) collections, the limit is reached", at: "collection")
+          .limitExceeded, "there are \(state.slots.count) collections, the limit is reached", at: "collection"
+        )
       }
       state.slots[name] = .changing
       return state.slots.count

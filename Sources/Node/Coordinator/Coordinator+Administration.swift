@@ -17,7 +17,8 @@ extension Coordinator {
   private static func payload(of stats: CollectionStats) -> Payload {
     var payload = Payload([
       "records": .int(Int64(stats.liveRecords)), "dead_rows": .int(Int64(stats.deadRows)),
-      "memtable_rows": .int(Int64(stats.memtableRows)), "sealed_memtables": .int(Int64(stats.sealedMemtables)),
+      "memtable_rows": .int(Int64(stats.memtableRows)),
+      "sealed_memtables": .int(Int64(stats.sealedMemtables)),
       "segments": .int(Int64(stats.segments)), "segment_bytes": .int(Int64(clamping: stats.segmentBytes)),
       "wal_bytes": .int(Int64(clamping: stats.walBytes)), "heap_bytes": .int(Int64(stats.heapBytes)),
       "resident": .bool(stats.isResident), "sequence": .int(Int64(clamping: stats.sequence)),
@@ -26,7 +27,9 @@ extension Coordinator {
       "recovered_batches": .int(Int64(stats.recovery.replayedBatches)),
       "recovered_torn_bytes": .int(Int64(clamping: stats.recovery.tornBytes)),
     ])
-    if let failure = stats.maintenanceFailure { payload["maintenance_failure"] = .string(failure.description) }
+    if let failure = stats.maintenanceFailure {
+      payload["maintenance_failure"] = .string(failure.description)
+    }
     return payload
   }
 
@@ -48,7 +51,9 @@ extension Coordinator {
     if !failed.isEmpty {
       var reasons: [String: Value] = [:]
       // Bounded, so that the statistics always fit a message.
-      for (name, error) in failed.prefix(32) { reasons[name] = .string(String(error.description.prefix(500))) }
+      for (name, error) in failed.prefix(32) {
+        reasons[name] = .string(String(error.description.prefix(500)))
+      }
       payload["failed_collections"] = .map(reasons)
     }
     var requests: [String: Value] = [:]
@@ -84,7 +89,9 @@ extension Coordinator {
       let problems = report.problems.prefix(VerifyAnswer.problemsMax).map { problem in
         // The file has the same name in the collection's own folder.
         var problem = problem
-        if problem.place.hasPrefix(copy) { problem.place = collection.path + problem.place.dropFirst(copy.count) }
+        if problem.place.hasPrefix(copy) {
+          problem.place = collection.path + problem.place.dropFirst(copy.count)
+        }
         return problem
       }
       return VerifyAnswer(filesChecked: UInt64(report.files), bytesChecked: report.bytes, problems: problems)

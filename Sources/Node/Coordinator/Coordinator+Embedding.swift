@@ -33,7 +33,8 @@ extension Coordinator {
       guard let embedder = schema.embedder else {
         throw RoostError(
           .invalidArgument, "the record has no vector and the collection no embedder",
-          at: "record \(record.id.text), vector", remedy: "put a vector, or create the collection with an embedder")
+          at: "record \(record.id.text), vector",
+          remedy: "put a vector, or create the collection with an embedder")
       }
       guard case .string(let text)? = record.payload[embedder.sourceField] else {
         throw RoostError(
@@ -50,12 +51,16 @@ extension Coordinator {
   }
 
   /// The vectors of texts, in order; pieces of them are embedded side by side.
-  func embed(_ texts: [String], _ module: WasmModule, deadlineNanos: UInt64) async throws(RoostError) -> [Vector] {
+  func embed(_ texts: [String], _ module: WasmModule, deadlineNanos: UInt64) async throws(RoostError)
+    -> [Vector]
+  {
     metrics.embeddedTexts.add(UInt64(texts.count), ordering: .relaxed)
     let pieces = stride(from: 0, to: texts.count, by: Coordinator.textsPerPiece).map {
       Array(texts[$0..<min($0 + Coordinator.textsPerPiece, texts.count)])
     }
-    if pieces.count == 1 { return try await embedPiece(pieces[0], module, deadlineNanos: deadlineNanos).get() }
+    if pieces.count == 1 {
+      return try await embedPiece(pieces[0], module, deadlineNanos: deadlineNanos).get()
+    }
     let width = max(1, runtime.workers.width)
     let results = await withTaskGroup(
       of: (Int, Result<[Vector], RoostError>).self, returning: [Result<[Vector], RoostError>?].self
@@ -73,7 +78,9 @@ extension Coordinator {
         if case .failure = result { continue }
         if next < pieces.count, !Task.isCancelled {
           let index = next
-          group.addTask { (index, await self.embedPiece(pieces[index], module, deadlineNanos: deadlineNanos)) }
+          group.addTask {
+            (index, await self.embedPiece(pieces[index], module, deadlineNanos: deadlineNanos))
+          }
           next += 1
         }
       }
@@ -84,7 +91,8 @@ extension Coordinator {
     for case .failure(let error)? in results { throw error }
     for result in results {
       guard case .success(let piece)? = result else {
-        throw RoostError(.cancelled, "the request was cancelled while it was embedded", at: "module \(module.name)")
+        throw RoostError(
+          .cancelled, "the request was cancelled while it was embedded", at: "module \(module.name)")
       }
       vectors += piece
     }

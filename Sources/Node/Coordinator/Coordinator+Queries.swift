@@ -108,7 +108,8 @@ extension Coordinator {
         answerBytes = 0
       }
     }
-    return .search(SearchResponse(firstQuery: UInt32(first), hits: answers, modules: used, coverage: coverage))
+    return .search(
+      SearchResponse(firstQuery: UInt32(first), hits: answers, modules: used, coverage: coverage))
   }
 
   /// Answers some queries, each core its share.
@@ -169,7 +170,9 @@ extension Coordinator {
         for (index, record) in records.enumerated() {
           page.append(record)
           pageBytes += 64 + record.vector.bytes.count + Coordinator.wireBytes(record.payload)
-          guard pageBytes >= Coordinator.partBytes || page.count >= Coordinator.recordsPerPage else { continue }
+          guard pageBytes >= Coordinator.partBytes || page.count >= Coordinator.recordsPerPage else {
+            continue
+          }
           let isLast = index == records.count - 1 && (isEnd || left == UInt64(records.count))
           guard !isLast else { break }
           let full = ScanPage(records: page, next: record.id)

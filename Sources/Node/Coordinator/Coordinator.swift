@@ -106,7 +106,8 @@ final class Coordinator: RequestHandler {
   }
 
   /// Refuses an embedder whose vectors a collection cannot hold.
-  static func check(_ module: WasmModule, embeds schema: CollectionSchema, of name: String) throws(RoostError) {
+  static func check(_ module: WasmModule, embeds schema: CollectionSchema, of name: String) throws(RoostError)
+  {
     guard let dimension = module.dimension else {
       throw RoostError(
         .invalidArgument, "module '\(module.name)' is a filter, collection '\(name)' needs an embedder",

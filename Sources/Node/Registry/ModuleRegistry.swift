@@ -57,7 +57,9 @@ final class ModuleRegistry: Sendable {
     self.names = Mutex(names)
   }
 
-  static func open(_ path: String, engine: WasmEngine, runtime: Runtime) async throws(RoostError) -> ModuleRegistry {
+  static func open(_ path: String, engine: WasmEngine, runtime: Runtime) async throws(RoostError)
+    -> ModuleRegistry
+  {
     let list = path + "/" + listName
     var names: [String: PublishedModule] = [:]
     if try await runtime.files.exists(list) {
@@ -124,7 +126,8 @@ final class ModuleRegistry: Sendable {
     all[name] = description
     guard all.count <= ModuleRegistry.modulesMax else {
       throw RoostError(
-        .limitExceeded, "there are \(ModuleRegistry.modulesMax) modules, the limit is reached", at: "module \(name)")
+        .limitExceeded, "there are \(ModuleRegistry.modulesMax) modules, the limit is reached",
+        at: "module \(name)")
     }
     // The file first, then the list that mentions it: a crash in between leaves a file that nobody names.
     try await store(bytes, as: digest)
@@ -140,7 +143,9 @@ final class ModuleRegistry: Sendable {
   private func compile(_ bytes: [UInt8], name: String) async throws(RoostError) -> WasmModule {
     let engine = engine
     let result: Result<WasmModule, RoostError> = await runtime.workers.run {
-      do throws(RoostError) { return .success(try engine.compile(bytes, name: name)) } catch { return .failure(error) }
+      do throws(RoostError) { return .success(try engine.compile(bytes, name: name)) } catch {
+        return .failure(error)
+      }
     }
     return try result.get()
   }
@@ -187,7 +192,8 @@ final class ModuleRegistry: Sendable {
     let bytes = Array(buffer.bytes)
     guard await runtime.workers.run({ sha256Text(bytes) }) == description.sha256 else {
       throw RoostError(
-        .corrupted, "the module's bytes are not those that were published", at: path, remedy: "publish it again")
+        .corrupted, "the module's bytes are not those that were published", at: path,
+        remedy: "publish it again")
     }
     return bytes
   }

@@ -161,6 +161,9 @@ public struct RingFileSystem: FileSystem {
 private final class RingFileLock: FileLock {
   private let descriptor: Descriptor
   init(_ descriptor: Descriptor) { self.descriptor = descriptor }
+
+  // Closing would do, were it not for a child between its fork and its exec: it holds the file open, too.
+  deinit { _ = flock(descriptor.number, LOCK_UN) }
 }
 
 /// Deals out small numbers in turn.

@@ -66,12 +66,15 @@ extension Client {
   /// The records with these ids, in order; nil for those that do not exist. Without `includeVector`
   /// their vectors are empty.
   public func get(
-    _ ids: [RecordID], from collection: String, includeVector: Bool = true, options: CallOptions = CallOptions()
+    _ ids: [RecordID], from collection: String, includeVector: Bool = true,
+    options: CallOptions = CallOptions()
   ) async throws(RoostError) -> [Record?] {
     for id in ids { try id.validate() }
     let request = Request.get(GetRequest(collection: collection, ids: ids, includeVector: includeVector))
     let response = try await call(request, options)
-    guard case .get(let answer) = response, answer.records.count == ids.count else { throw unexpected(response) }
+    guard case .get(let answer) = response, answer.records.count == ids.count else {
+      throw unexpected(response)
+    }
     return answer.records
   }
 
@@ -147,7 +150,9 @@ extension Client {
     return module
   }
 
-  public func listModules(options: CallOptions = CallOptions()) async throws(RoostError) -> [ModuleDescription] {
+  public func listModules(options: CallOptions = CallOptions()) async throws(RoostError)
+    -> [ModuleDescription]
+  {
     let response = try await call(.listModules, options)
     guard case .listModules(let modules) = response else { throw unexpected(response) }
     return modules

@@ -147,10 +147,13 @@ public final class Client: Sendable {
     while true {
       do throws(CallFailure) {
         let connection: ClientConnection
-        do throws(RoostError) { connection = try await self.connection() } catch { throw CallFailure.notSent(error) }
+        do throws(RoostError) { connection = try await self.connection() } catch {
+          throw CallFailure.notSent(error)
+        }
         return try await attempt(connection)
       } catch {
-        guard attempts < configuration.attemptsMax, Client.isWorthRepeating(error, isIdempotent: isIdempotent),
+        guard attempts < configuration.attemptsMax,
+          Client.isWorthRepeating(error, isIdempotent: isIdempotent),
           await pause(attempts, error, deadlineNanos)
         else { throw error.error }
         attempts += 1

@@ -47,7 +47,8 @@ final class ClientConnection: Sendable {
   private let state: Mutex<State>
 
   private init(
-    _ connection: any Connection, configuration: ClientConfiguration, clock: any Clock, executor: any TaskExecutor
+    _ connection: any Connection, configuration: ClientConfiguration, clock: any Clock,
+    executor: any TaskExecutor
   ) {
     self.connection = connection
     self.configuration = configuration
@@ -66,8 +67,10 @@ final class ClientConnection: Sendable {
     let connection = ClientConnection(stream, configuration: configuration, clock: clock, executor: executor)
     connection.startTasks()
     let hello = HelloRequest(
-      offered: configuration.compression ? .supported : [.streams], bodyBytesMax: UInt32(Limits.frameBodyBytesMax),
-      streamWindowBytes: UInt32(clamping: configuration.streamWindowBytes), clientName: configuration.clientName)
+      offered: configuration.compression ? .supported : [.streams],
+      bodyBytesMax: UInt32(Limits.frameBodyBytesMax),
+      streamWindowBytes: UInt32(clamping: configuration.streamWindowBytes),
+      clientName: configuration.clientName)
     let deadline = clock.monotonicNanos() + UInt64(configuration.connectTimeoutMs) * 1_000_000
     do throws(CallFailure) {
       guard case .hello(let greeting) = try await connection.call(.hello(hello), Trailer(), deadline) else {
@@ -154,7 +157,9 @@ final class ClientConnection: Sendable {
       }
       if let id { return id }
       await waitInQueue()
-      if Task.isCancelled { throw .notSent(RoostError(.cancelled, "the call was cancelled", at: "send queue")) }
+      if Task.isCancelled {
+        throw .notSent(RoostError(.cancelled, "the call was cancelled", at: "send queue"))
+      }
       if clock.monotonicNanos() >= deadlineNanos {
         throw .notSent(RoostError(.deadlineExceeded, "the call waited too long to be sent", at: "send queue"))
       }
@@ -206,7 +211,8 @@ final class ClientConnection: Sendable {
       }
       if now >= deadlineNanos {
         state.calls[id] = nil
-        return .fail(.notSent(RoostError(.deadlineExceeded, "no time was left to send", at: "\(request.opcode)")))
+        return .fail(
+          .notSent(RoostError(.deadlineExceeded, "no time was left to send", at: "\(request.opcode)")))
       }
       state.calls[id]?.waiting = waiting
       if state.isSweeping { return .send(state.bodyBytesMax, state.compress) }
@@ -263,7 +269,8 @@ final class ClientConnection: Sendable {
     waiter?.resume()
     guard let call else { return }
     switch (call.waiting, result) {
-    case (.reply(let continuation), .success(let part)): continuation.resume(returning: .success(part.response))
+    case (.reply(let continuation), .success(let part)):
+      continuation.resume(returning: .success(part.response))
     case (.parts(let queue), .success(let part)): queue.add(part)
     case (let waiting, .failure(let failure)): ClientConnection.end(waiting, failure)
     default: break

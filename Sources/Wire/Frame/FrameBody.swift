@@ -29,7 +29,8 @@ package enum FrameBody {
     }
     let block = UnsafeRawBufferPointer(rebasing: bytes[4...])
     guard rawCount <= block.count * 255 else {
-      throw RoostError(.protocolViolation, "a compressed body claims more than LZ4 can hold", at: "frame body")
+      throw RoostError(
+        .protocolViolation, "a compressed body claims more than LZ4 can hold", at: "frame body")
     }
     let raw: [UInt8]
     do {

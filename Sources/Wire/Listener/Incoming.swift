@@ -18,7 +18,8 @@ enum Incoming {
       return .refused(
         header,
         RoostError(
-          .unsupportedVersion, "unknown opcode \(header.opcode)", at: "frame header", remedy: "upgrade the node"))
+          .unsupportedVersion, "unknown opcode \(header.opcode)", at: "frame header",
+          remedy: "upgrade the node"))
     }
     switch opcode {
     case .cancel: return .cancel(requestID: header.requestID)

@@ -95,7 +95,9 @@ package final class Server: Sendable {
   private func reapIdle() async {
     let limitNanos = UInt64(configuration.idleTimeoutMs) * 1_000_000
     while true {
-      do throws(RoostError) { try await runtime.clock.sleep(nanos: max(limitNanos / 4, 1_000_000)) } catch { return }
+      do throws(RoostError) { try await runtime.clock.sleep(nanos: max(limitNanos / 4, 1_000_000)) } catch {
+        return
+      }
       let now = runtime.clock.monotonicNanos()
       let connections = state.withLock { $0.connections.values.map(\.connection) }
       for connection in connections where connection.isIdle(since: now - min(now, limitNanos)) {

@@ -134,12 +134,17 @@ extension ServerConnection {
         }
       }
     }
-    let (bodyBytesMax, compress) = state.withLock { ($0.peerBodyBytesMax, $0.features.contains(.compression)) }
+    let (bodyBytesMax, compress) = state.withLock {
+      ($0.peerBodyBytesMax, $0.features.contains(.compression))
+    }
     let header = FrameHeader(
-      opcode: call.opcode.rawValue, flags: [.reply, .more], requestID: call.requestID, streamID: call.streamID)
+      opcode: call.opcode.rawValue, flags: [.reply, .more], requestID: call.requestID, streamID: call.streamID
+    )
     var sent = 0
     try outbox.append { (writer) throws(RoostError) in
-      sent = try writer.frame(header, bodyBytesMax: bodyBytesMax, compress: compress) { part.encode(into: &$0) }
+      sent = try writer.frame(header, bodyBytesMax: bodyBytesMax, compress: compress) {
+        part.encode(into: &$0)
+      }
     }
     state.withLock { $0.streams[serial]?.credit -= sent }
   }
@@ -147,12 +152,16 @@ extension ServerConnection {
   // MARK: Sending
 
   func sendReply(_ response: Response, requestID: UInt32, streamID: UInt32 = 0) {
-    let (bodyBytesMax, compress) = state.withLock { ($0.peerBodyBytesMax, $0.features.contains(.compression)) }
+    let (bodyBytesMax, compress) = state.withLock {
+      ($0.peerBodyBytesMax, $0.features.contains(.compression))
+    }
     let header = FrameHeader(
       opcode: response.opcode.rawValue, flags: .reply, requestID: requestID, streamID: streamID)
     do throws(RoostError) {
       try outbox.append { (writer) throws(RoostError) in
-        try writer.frame(header, bodyBytesMax: bodyBytesMax, compress: compress) { response.encode(into: &$0) }
+        try writer.frame(header, bodyBytesMax: bodyBytesMax, compress: compress) {
+          response.encode(into: &$0)
+        }
       }
     } catch {
       // The reply is longer than the client takes; the error is not.

@@ -222,7 +222,8 @@ package final class ServerConnection: Sendable {
     }
     guard hello.required.isSubset(of: .supported) else {
       throw RoostError(
-        .unsupportedVersion, "the client requires features \(hello.required.rawValue) of the protocol, this node "
+        .unsupportedVersion,
+        "the client requires features \(hello.required.rawValue) of the protocol, this node "
           + "has \(Features.supported.rawValue)", at: "hello", remedy: "upgrade the node")
     }
     let features = hello.offered.intersection(.supported)
@@ -256,7 +257,8 @@ package final class ServerConnection: Sendable {
     let admission: Result<(UInt64, Bool), RoostError> = state.withLock { state in
       if state.isDraining {
         return .failure(
-          RoostError(.unavailable, "the node is stopping", at: "connection", remedy: "connect to another node"))
+          RoostError(
+            .unavailable, "the node is stopping", at: "connection", remedy: "connect to another node"))
       }
       if state.inFlight >= configuration.requestsInFlightMax {
         return .failure(

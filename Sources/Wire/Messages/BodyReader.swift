@@ -38,7 +38,8 @@ package struct BodyReader {
     return Vector(element: element, bytes: try rows.array(dimension * element.byteCount))
   }
 
-  package mutating func optionalString(_ what: StaticString, atMost limit: Int) throws(RoostError) -> String? {
+  package mutating func optionalString(_ what: StaticString, atMost limit: Int) throws(RoostError) -> String?
+  {
     try flag(what) ? try fixed.string(what, atMost: limit) : nil
   }
 

@@ -67,7 +67,8 @@ public struct ModuleDescription: Sendable, Equatable {
     self.kind = kind
     byteCount = try body.fixed.u64()
     sha256 = try body.fixed.string("digest", atMost: 64)
-    exports = try body.list("export count", atMost: ModuleDescription.exportsMax) { (body) throws(RoostError) in
+    exports = try body.list("export count", atMost: ModuleDescription.exportsMax) {
+      (body) throws(RoostError) in
       try body.fixed.string("export name", atMost: Limits.fieldNameBytesMax)
     }
   }

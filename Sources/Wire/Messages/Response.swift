@@ -74,7 +74,8 @@ package enum Response: Sendable, Equatable {
   }
 
   /// Decodes a reply's body; errors as for `Request.decode`.
-  package static func decode(_ opcode: Opcode, _ body: UnsafeRawBufferPointer) throws(RoostError) -> Response {
+  package static func decode(_ opcode: Opcode, _ body: UnsafeRawBufferPointer) throws(RoostError) -> Response
+  {
     do {
       var reader = try BodyReader(body)
       let response = try Response(opcode, from: &reader)

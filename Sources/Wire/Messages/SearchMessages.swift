@@ -85,7 +85,9 @@ package struct SearchResponse: Sendable, Equatable {
   package init(from body: inout BodyReader) throws(RoostError) {
     firstQuery = try body.fixed.u32()
     hits = try body.list("answer count", atMost: Limits.batchQueriesMax) { (body) throws(RoostError) in
-      try body.list("hit count", atMost: Limits.kMax) { (body) throws(RoostError) in try SearchHit(from: &body) }
+      try body.list("hit count", atMost: Limits.kMax) { (body) throws(RoostError) in
+        try SearchHit(from: &body)
+      }
     }
     modules = try body.list("module count", atMost: Limits.batchQueriesMax) { (body) throws(RoostError) in
       ModuleVersion(

@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import Storage
 import Wire
+
 @testable import Node
 
 /// A new folder under the system's temporary folder, removed by `remove`.

@@ -1,6 +1,7 @@
 import Core
 import Synchronization
 import Testing
+
 @testable import Wire
 
 /// A node that says hello and nothing else.
@@ -114,12 +115,16 @@ private func serveGreetingOnly(_ connection: any Connection, endingAfterFrames l
     let client = server.client()
     try await client.connect()
     let task = Task { try await client.count(in: "slow") }
-    while server.handler.handled.load(ordering: .relaxed) == 0 { try await Task.sleep(nanoseconds: 1_000_000) }
+    while server.handler.handled.load(ordering: .relaxed) == 0 {
+      try await Task.sleep(nanoseconds: 1_000_000)
+    }
     task.cancel()
     let error = await #expect(throws: RoostError.self) { try await task.value }
     #expect(error?.kind == .cancelled)
     try await client.ping()
-    while server.handler.cancelled.load(ordering: .relaxed) == 0 { try await Task.sleep(nanoseconds: 1_000_000) }
+    while server.handler.cancelled.load(ordering: .relaxed) == 0 {
+      try await Task.sleep(nanoseconds: 1_000_000)
+    }
     let early = Task {
       withUnsafeCurrentTask { $0?.cancel() }
       return try await client.count(in: "quick")
@@ -148,21 +153,26 @@ private func serveGreetingOnly(_ connection: any Connection, endingAfterFrames l
     let listener = try await transport.listen(on: address)
     let handler = ScriptedHandler()
     // The first connections end as soon as a request after hello has come.
-    let rude = Task {
+    let rude = Task(executorPreference: runtime.executors[0]) {
       for _ in 0..<2 {
         let connection = try await listener.accept()
         try await serveGreetingOnly(connection, endingAfterFrames: 2)
       }
     }
-    let client = Client(address, runtime: runtime)
+    var configuration = ClientConfiguration()
+    configuration.connectTimeoutMs = 60_000
+    let client = Client(address, configuration: configuration, runtime: runtime)
     let schema = CollectionSchema(dimension: 4)
-    let error = await #expect(throws: RoostError.self) { try await client.createCollection("c", schema: schema) }
+    let error = await #expect(throws: RoostError.self) {
+      try await client.createCollection("c", schema: schema)
+    }
     #expect(error?.kind == .connectionClosed, "creating is not repeated")
-    let serving = Task {
+    let serving = Task(executorPreference: runtime.executors[0]) {
       try await rude.value
       await Server(handler: handler, configuration: ServerConfiguration(), runtime: runtime).run(listener)
     }
-    let versions = try await client.put([PutRecord(id: .number(1), vector: Vector([1] as [Float]))], into: "c")
+    let versions = try await client.put(
+      [PutRecord(id: .number(1), vector: Vector([1] as [Float]))], into: "c")
     #expect(versions.count == 1)
     #expect(handler.keys.withLock { $0.count } == 1)
     await client.close()
@@ -172,7 +182,8 @@ private func serveGreetingOnly(_ connection: any Connection, endingAfterFrames l
 
   @Test func anUnreachableNodeIsAnError() async throws {
     let transport = PipeTransport()
-    let client = Client(SocketAddress(host: "nowhere", port: 9), runtime: TestRuntime.make(transport: transport))
+    let client = Client(
+      SocketAddress(host: "nowhere", port: 9), runtime: TestRuntime.make(transport: transport))
     let error = await #expect(throws: RoostError.self) { try await client.ping() }
     #expect(error?.kind == .unavailable)
     await client.close()
@@ -182,14 +193,16 @@ private func serveGreetingOnly(_ connection: any Connection, endingAfterFrames l
     let transport = PipeTransport()
     let address = SocketAddress(host: "test", port: 1)
     let listener = try await transport.listen(on: address)
-    let silent = Task {
+    let runtime = TestRuntime.make(transport: transport)
+    let silent = Task(executorPreference: runtime.executors[0]) {
       let connection = try await listener.accept()
       try await serveGreetingOnly(connection, endingAfterFrames: .max)
     }
     var configuration = ClientConfiguration()
     configuration.silenceTimeoutMs = 20
     configuration.deadlineMs = 500
-    let client = Client(address, configuration: configuration, runtime: TestRuntime.make(transport: transport))
+    let client = Client(
+      address, configuration: configuration, runtime: TestRuntime.make(transport: transport))
     try await client.connect()
     let waiting = Task { try await client.count(in: "c") }
     let error = await #expect(throws: RoostError.self) { try await client.ping(CallOptions(deadlineMs: 100)) }
@@ -208,7 +221,8 @@ private func serveGreetingOnly(_ connection: any Connection, endingAfterFrames l
     let accepting = Task { try await listener.accept() }
     var configuration = ClientConfiguration()
     configuration.connectTimeoutMs = 20
-    let client = Client(address, configuration: configuration, runtime: TestRuntime.make(transport: transport))
+    let client = Client(
+      address, configuration: configuration, runtime: TestRuntime.make(transport: transport))
     let error = await #expect(throws: RoostError.self) { try await client.ping() }
     #expect(error?.kind == .deadlineExceeded)
     _ = try await accepting.value

@@ -1,5 +1,6 @@
 import Core
 import Testing
+
 @testable import Wire
 
 @Suite struct FrameTests {
@@ -10,7 +11,8 @@ import Testing
       PutRequest(collection: "books", records: [PutRecord(id: .number(7), vector: nil, payload: payload)]))
     var writer = ByteWriter()
     try writer.frame(
-      FrameHeader(opcode: Opcode.put.rawValue, requestID: 5, streamID: 6, deadlineMs: 7), bodyBytesMax: 1 << 20,
+      FrameHeader(opcode: Opcode.put.rawValue, requestID: 5, streamID: 6, deadlineMs: 7),
+      bodyBytesMax: 1 << 20,
       compress: compress
     ) { request.encode(into: &$0) }
     return writer.bytes
@@ -112,7 +114,9 @@ import Testing
     writer.u32(42)
     let request = PublishModuleRequest(name: "m", bytes: [UInt8](repeating: 0, count: 5_000))
     let error = #expect(throws: RoostError.self) {
-      try writer.frame(FrameHeader(opcode: 0x30, requestID: 1), bodyBytesMax: 4_096) { request.encode(into: &$0) }
+      try writer.frame(FrameHeader(opcode: 0x30, requestID: 1), bodyBytesMax: 4_096) {
+        request.encode(into: &$0)
+      }
     }
     #expect(error?.kind == .limitExceeded)
     #expect(writer.count == 4)

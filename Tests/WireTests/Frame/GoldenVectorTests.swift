@@ -5,6 +5,7 @@
 import Core
 import Glibc
 import Testing
+
 @testable import Wire
 
 private struct Golden {
@@ -19,7 +20,8 @@ private enum Samples {
     embedder: EmbedderReference(module: "ngrams", sourceField: "text"))
   static let vector = Vector([0.5, -1, 2] as [Float])
   static let payload = Payload([
-    "a": .null, "b": .bool(true), "c": .int(-7), "d": .double(1.5), "e": .string("Zoë"), "f": .bytes([0, 255]),
+    "a": .null, "b": .bool(true), "c": .int(-7), "d": .double(1.5), "e": .string("Zoë"),
+    "f": .bytes([0, 255]),
     "g": .geo(latitude: 52.5, longitude: 13.4), "h": .datetime(1_700_000_000_000_000),
     "i": .array([.int(1), .string("x")]), "j": .map(["k": .bool(false)]),
   ])
@@ -79,7 +81,8 @@ private enum Samples {
     (
       "scan",
       .scan(
-        ScanRequest(collection: "books", after: .number(9), limit: 1_000, filter: filter, includeVector: false))
+        ScanRequest(
+          collection: "books", after: .number(9), limit: 1_000, filter: filter, includeVector: false))
     ),
     ("count", .count(CountRequest(collection: "books", filter: nil))),
     ("publish-module", .publishModule(PublishModuleRequest(name: "ngrams", bytes: [0, 0x61, 0x73, 0x6d]))),
@@ -102,7 +105,10 @@ private enum Samples {
     ),
     ("ping", .ping),
     ("create-collection", .createCollection),
-    ("list-collections", .listCollections([CollectionDescription(name: "books", schema: books, liveRecords: 3)])),
+    (
+      "list-collections",
+      .listCollections([CollectionDescription(name: "books", schema: books, liveRecords: 3)])
+    ),
     ("put", .put([version, .zero])),
     ("delete", .delete(2)),
     (
@@ -146,7 +152,9 @@ private enum Samples {
     ),
   ]
 
-  static func request(_ request: Request, _ trailer: Trailer = Trailer(), compress: Bool = false) throws -> [UInt8] {
+  static func request(_ request: Request, _ trailer: Trailer = Trailer(), compress: Bool = false) throws
+    -> [UInt8]
+  {
     var writer = ByteWriter()
     let streamID: UInt32 = if case .scan = request { 66 } else { 0 }
     try writer.frame(
@@ -182,9 +190,12 @@ private enum Samples {
     return writer.bytes
   }
 
-  static func control(_ opcode: Opcode, flags: FrameFlags = [], id: UInt32, stream: UInt32, _ body: [UInt8]) -> [UInt8] {
+  static func control(_ opcode: Opcode, flags: FrameFlags = [], id: UInt32, stream: UInt32, _ body: [UInt8])
+    -> [UInt8]
+  {
     var writer = ByteWriter()
-    writer.controlFrame(FrameHeader(opcode: opcode.rawValue, flags: flags, requestID: id, streamID: stream), body: body)
+    writer.controlFrame(
+      FrameHeader(opcode: opcode.rawValue, flags: flags, requestID: id, streamID: stream), body: body)
     return writer.bytes
   }
 
@@ -206,14 +217,16 @@ private enum Samples {
   private static func valid() throws -> [Golden] {
     var all: [Golden] = []
     for (name, request) in Samples.requests {
-      all.append(Golden(name: "request-\(name)", about: "request \(name)", bytes: try Samples.request(request)))
+      all.append(
+        Golden(name: "request-\(name)", about: "request \(name)", bytes: try Samples.request(request)))
     }
     let traced = Request.delete(DeleteRequest(collection: "books", ids: [.number(1)]))
     all.append(
       Golden(
         name: "request-delete-with-trailer", about: "request delete with trace context and idempotency key",
         bytes: try Samples.request(traced, Samples.trailer)))
-    let packed = Request.publishModule(PublishModuleRequest(name: "zeros", bytes: [UInt8](repeating: 0, count: 4_096)))
+    let packed = Request.publishModule(
+      PublishModuleRequest(name: "zeros", bytes: [UInt8](repeating: 0, count: 4_096)))
     all.append(
       Golden(
         name: "request-publish-module-compressed", about: "request publish-module of 4096 zero bytes, LZ4",
@@ -229,7 +242,8 @@ private enum Samples {
       Golden(
         name: "reply-error", about: "an error in reply to get",
         bytes: try Samples.error(
-          RoostError(.overloaded, "too many searches", at: "node", remedy: "try again"), retryAfterMs: 50, id: 66)))
+          RoostError(.overloaded, "too many searches", at: "node", remedy: "try again"), retryAfterMs: 50,
+          id: 66)))
     all.append(
       Golden(
         name: "connection-error", about: "an error of the whole connection",
@@ -237,7 +251,8 @@ private enum Samples {
           RoostError(.protocolViolation, "no frame", at: "frame header"), retryAfterMs: nil, id: 0)))
     all.append(
       Golden(
-        name: "control-cancel", about: "cancel of request 66", bytes: Samples.control(.cancel, id: 66, stream: 0, [])))
+        name: "control-cancel", about: "cancel of request 66",
+        bytes: Samples.control(.cancel, id: 66, stream: 0, [])))
     all.append(
       Golden(
         name: "control-credit", about: "credit of 65536 bytes for stream 66",
@@ -276,88 +291,160 @@ private enum Samples {
     }
     typealias Entry = (String, String, String, RoostError.Kind, [UInt8])
     let entries: [Entry] = [
-      ("magic", "another protocol", "frame", .protocolViolation, Array("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n".utf8)),
-      ("header-checksum", "a header with one bit changed", "frame", .corrupted, changed(get, resealed: false) { $0[9] ^= 1 }),
-      ("body-checksum", "a body with one bit changed", "frame", .corrupted, changed(get, resealed: false) { $0[33] ^= 1 }),
-      ("version", "protocol version 2", "frame", .unsupportedVersion, changed(get, resealed: true) { $0[4] = 2 }),
-      ("flags", "a flag that does not exist", "frame", .protocolViolation, changed(get, resealed: true) { $0[6] = 16 }),
-      ("length", "a body of 4 GiB", "frame", .limitExceeded, changed(get, resealed: true) {
-        $0.replaceSubrange(16..<20, with: [255, 255, 255, 255])
-      }),
-      ("compressed-length", "a packed body that claims 4 GiB", "frame", .limitExceeded,
-        Samples.raw(.ping, flags: .compressed, [255, 255, 255, 255, 0])),
-      ("compressed-ratio", "a packed body that claims more than LZ4 can hold", "frame", .protocolViolation,
-        Samples.raw(.ping, flags: .compressed, [0, 0, 1, 0, 0])),
-      ("compressed-short", "a packed body without its length", "frame", .protocolViolation,
-        Samples.raw(.ping, flags: .compressed, [1, 0])),
-      ("compressed-block", "a packed body that is no LZ4 block", "frame", .protocolViolation,
-        Samples.raw(.ping, flags: .compressed, [16, 0, 0, 0, 0xff, 0xff, 0xff])),
+      (
+        "magic", "another protocol", "frame", .protocolViolation,
+        Array("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n".utf8)
+      ),
+      (
+        "header-checksum", "a header with one bit changed", "frame", .corrupted,
+        changed(get, resealed: false) { $0[9] ^= 1 }
+      ),
+      (
+        "body-checksum", "a body with one bit changed", "frame", .corrupted,
+        changed(get, resealed: false) { $0[33] ^= 1 }
+      ),
+      (
+        "version", "protocol version 2", "frame", .unsupportedVersion,
+        changed(get, resealed: true) { $0[4] = 2 }
+      ),
+      (
+        "flags", "a flag that does not exist", "frame", .protocolViolation,
+        changed(get, resealed: true) { $0[6] = 16 }
+      ),
+      (
+        "length", "a body of 4 GiB", "frame", .limitExceeded,
+        changed(get, resealed: true) {
+          $0.replaceSubrange(16..<20, with: [255, 255, 255, 255])
+        }
+      ),
+      (
+        "compressed-length", "a packed body that claims 4 GiB", "frame", .limitExceeded,
+        Samples.raw(.ping, flags: .compressed, [255, 255, 255, 255, 0])
+      ),
+      (
+        "compressed-ratio", "a packed body that claims more than LZ4 can hold", "frame", .protocolViolation,
+        Samples.raw(.ping, flags: .compressed, [0, 0, 1, 0, 0])
+      ),
+      (
+        "compressed-short", "a packed body without its length", "frame", .protocolViolation,
+        Samples.raw(.ping, flags: .compressed, [1, 0])
+      ),
+      (
+        "compressed-block", "a packed body that is no LZ4 block", "frame", .protocolViolation,
+        Samples.raw(.ping, flags: .compressed, [16, 0, 0, 0, 0xff, 0xff, 0xff])
+      ),
       ("empty-body", "a message without a body", "request", .protocolViolation, Samples.raw(.ping, [])),
-      ("trailing-byte", "a byte after the end", "request", .protocolViolation, Samples.raw(.ping, [0, 0, 0, 0, 0, 0])),
-      ("critical-field", "a required field that nobody knows", "request", .unsupportedVersion,
-        Samples.raw(.ping, field(9_001, []))),
-      ("field-length", "an idempotency key of 15 bytes", "request", .protocolViolation,
-        Samples.raw(.ping, field(4, [UInt8](repeating: 1, count: 15)))),
-      ("count", "more ids than there are bytes", "request", .protocolViolation,
-        Samples.raw(.delete, body {
-          $0.u32(0)
-          $0.string("c")
-          $0.count(9_999)
-        })),
-      ("count-limit", "more ids than allowed", "request", .limitExceeded,
-        Samples.raw(.delete, body {
-          $0.u32(0)
-          $0.string("c")
-          $0.count(10_001)
-        })),
-      ("flag", "a flag that is 2", "request", .protocolViolation,
-        Samples.raw(.count, body {
-          $0.u32(0)
-          $0.string("c")
-          $0.u8(2)
-        })),
-      ("utf8", "a name that is not UTF-8", "request", .protocolViolation,
-        Samples.raw(.flush, body {
-          $0.u32(0)
-          $0.blob([0xc3, 0x28])
-          $0.count(0)
-        })),
-      ("varint", "a varint that is not minimal", "request", .protocolViolation,
-        Samples.raw(.flush, [0, 0, 0, 0, 0x81, 0x00, 0x63, 0])),
-      ("vectors-unaligned", "vectors that begin at byte 5", "request", .protocolViolation, Samples.raw(.ping, [5, 0, 0, 0, 0])),
-      ("vectors-outside", "vectors that begin beyond the end", "request", .protocolViolation,
-        Samples.raw(.ping, [64, 0, 0, 0, 0])),
-      ("vectors-unused", "vectors that nothing refers to", "request", .protocolViolation,
-        Samples.raw(.ping, [64, 0, 0, 0] + [UInt8](repeating: 0, count: 64))),
-      ("vectors-padding", "padding that is not zero", "request", .protocolViolation,
+      (
+        "trailing-byte", "a byte after the end", "request", .protocolViolation,
+        Samples.raw(.ping, [0, 0, 0, 0, 0, 0])
+      ),
+      (
+        "critical-field", "a required field that nobody knows", "request", .unsupportedVersion,
+        Samples.raw(.ping, field(9_001, []))
+      ),
+      (
+        "field-length", "an idempotency key of 15 bytes", "request", .protocolViolation,
+        Samples.raw(.ping, field(4, [UInt8](repeating: 1, count: 15)))
+      ),
+      (
+        "count", "more ids than there are bytes", "request", .protocolViolation,
+        Samples.raw(
+          .delete,
+          body {
+            $0.u32(0)
+            $0.string("c")
+            $0.count(9_999)
+          })
+      ),
+      (
+        "count-limit", "more ids than allowed", "request", .limitExceeded,
+        Samples.raw(
+          .delete,
+          body {
+            $0.u32(0)
+            $0.string("c")
+            $0.count(10_001)
+          })
+      ),
+      (
+        "flag", "a flag that is 2", "request", .protocolViolation,
+        Samples.raw(
+          .count,
+          body {
+            $0.u32(0)
+            $0.string("c")
+            $0.u8(2)
+          })
+      ),
+      (
+        "utf8", "a name that is not UTF-8", "request", .protocolViolation,
+        Samples.raw(
+          .flush,
+          body {
+            $0.u32(0)
+            $0.blob([0xc3, 0x28])
+            $0.count(0)
+          })
+      ),
+      (
+        "varint", "a varint that is not minimal", "request", .protocolViolation,
+        Samples.raw(.flush, [0, 0, 0, 0, 0x81, 0x00, 0x63, 0])
+      ),
+      (
+        "vectors-unaligned", "vectors that begin at byte 5", "request", .protocolViolation,
+        Samples.raw(.ping, [5, 0, 0, 0, 0])
+      ),
+      (
+        "vectors-outside", "vectors that begin beyond the end", "request", .protocolViolation,
+        Samples.raw(.ping, [64, 0, 0, 0, 0])
+      ),
+      (
+        "vectors-unused", "vectors that nothing refers to", "request", .protocolViolation,
+        Samples.raw(.ping, [64, 0, 0, 0] + [UInt8](repeating: 0, count: 64))
+      ),
+      (
+        "vectors-padding", "padding that is not zero", "request", .protocolViolation,
         changed(
           try Samples.request(
             .put(PutRequest(collection: "c", records: [PutRecord(id: .number(1), vector: Samples.vector)]))),
           resealed: true
-        ) { $0[32 + 63] = 1 }),
-      ("reply-count", "more records than there are bytes", "reply", .protocolViolation,
-        Samples.raw(.get, flags: .reply, body {
-          $0.u32(0)
-          $0.count(9_999)
-        })),
-      ("reply-value", "a value of an unknown type", "reply", .protocolViolation,
-        Samples.raw(.stats, flags: .reply, body {
-          $0.u32(0)
-          $0.count(1)
-          $0.string("a")
-          $0.u8(99)
-          $0.count(0)
-        })),
-      ("reply-order", "fields out of order", "reply", .protocolViolation,
-        Samples.raw(.stats, flags: .reply, body {
-          $0.u32(0)
-          $0.count(2)
-          for name in ["b", "a"] {
-            $0.string(name)
-            $0.u8(0)
-          }
-          $0.count(0)
-        })),
+        ) { $0[32 + 63] = 1 }
+      ),
+      (
+        "reply-count", "more records than there are bytes", "reply", .protocolViolation,
+        Samples.raw(
+          .get, flags: .reply,
+          body {
+            $0.u32(0)
+            $0.count(9_999)
+          })
+      ),
+      (
+        "reply-value", "a value of an unknown type", "reply", .protocolViolation,
+        Samples.raw(
+          .stats, flags: .reply,
+          body {
+            $0.u32(0)
+            $0.count(1)
+            $0.string("a")
+            $0.u8(99)
+            $0.count(0)
+          })
+      ),
+      (
+        "reply-order", "fields out of order", "reply", .protocolViolation,
+        Samples.raw(
+          .stats, flags: .reply,
+          body {
+            $0.u32(0)
+            $0.count(2)
+            for name in ["b", "a"] {
+              $0.string(name)
+              $0.u8(0)
+            }
+            $0.count(0)
+          })
+      ),
     ]
     return entries.map { (Golden(name: $0.0, about: $0.1, bytes: $0.4), $0.2, $0.3) }
   }
@@ -401,7 +488,9 @@ private enum Samples {
 
   @Test func malformedFilesAreUpToDate() throws {
     for (golden, level, kind) in try GoldenVectorTests.malformed() {
-      check("malformed/\(golden.name).hex", against: text(golden, ["level: \(level)", "error: \(kind) \(kind.rawValue)"]))
+      check(
+        "malformed/\(golden.name).hex",
+        against: text(golden, ["level: \(level)", "error: \(kind) \(kind.rawValue)"]))
     }
   }
 
@@ -411,8 +500,11 @@ private enum Samples {
       let raw = UnsafeRawBufferPointer(raw)
       let header = try FrameHeader(from: raw, bodyBytesMax: Limits.frameBodyBytesMax)
       let body = UnsafeRawBufferPointer(rebasing: raw[FrameHeader.byteCount...])
-      try FrameBody.withChecked(header, body, bodyBytesMax: Limits.frameBodyBytesMax) { (body) throws(RoostError) in
-        guard let opcode = Opcode(rawValue: header.opcode) else { throw RoostError(.protocolViolation, "opcode") }
+      try FrameBody.withChecked(header, body, bodyBytesMax: Limits.frameBodyBytesMax) {
+        (body) throws(RoostError) in
+        guard let opcode = Opcode(rawValue: header.opcode) else {
+          throw RoostError(.protocolViolation, "opcode")
+        }
         switch level {
         case "request": _ = try Request.decode(opcode, body)
         case "reply": _ = try Response.decode(opcode, body)

@@ -1,5 +1,6 @@
 import Core
 import Testing
+
 @testable import Wire
 
 @Suite struct ServerTests {
@@ -107,7 +108,9 @@ import Testing
     }
     var raw = RawClient(try await server.rawConnection())
     try await raw.hello()
-    for id: UInt32 in 2...4 { try await raw.send(.count(CountRequest(collection: "slow", filter: nil)), id: id) }
+    for id: UInt32 in 2...4 {
+      try await raw.send(.count(CountRequest(collection: "slow", filter: nil)), id: id)
+    }
     guard case .error(4, let error, let retryAfterMs) = try await raw.next() else {
       Issue.record("the third should be refused")
       return
@@ -218,7 +221,7 @@ import Testing
   }
 
   @Test func idleConnectionsAreClosedAndClientsComeBack() async throws {
-    let server = try await TestServer { $0.idleTimeoutMs = 40 }
+    let server = try await TestServer { $0.idleTimeoutMs = 400 }
     let client = server.client()
     try await client.ping()
     while server.server.connectionsOpen > 0 { try await Task.sleep(nanoseconds: 5_000_000) }
@@ -232,7 +235,9 @@ import Testing
     let client = server.client { $0.attemptsMax = 1 }
     try await client.connect()
     let slow = Task { try await client.count(in: "slow") }
-    while server.handler.handled.load(ordering: .relaxed) == 0 { try await Task.sleep(nanoseconds: 1_000_000) }
+    while server.handler.handled.load(ordering: .relaxed) == 0 {
+      try await Task.sleep(nanoseconds: 1_000_000)
+    }
     await server.stop()
     #expect(try await slow.value == 1)
     await #expect(throws: RoostError.self) { try await client.ping() }
@@ -243,8 +248,10 @@ import Testing
     let server = try await TestServer { $0.drainTimeoutMs = 20 }
     let client = server.client { $0.attemptsMax = 1 }
     try await client.connect()
-    let slow = Task { try await client.count(in: "slow") }
-    while server.handler.handled.load(ordering: .relaxed) == 0 { try await Task.sleep(nanoseconds: 1_000_000) }
+    let slow = Task { try await client.count(in: "endless") }
+    while server.handler.handled.load(ordering: .relaxed) == 0 {
+      try await Task.sleep(nanoseconds: 1_000_000)
+    }
     await server.stop()
     await #expect(throws: RoostError.self) { try await slow.value }
     await client.close()

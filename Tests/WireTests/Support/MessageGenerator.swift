@@ -86,11 +86,14 @@ struct MessageGenerator {
       embedder: maybe { EmbedderReference(module: $0.name(), sourceField: "f" + $0.text()) })
   }
 
-  mutating func version() -> Version { Version(time: random.next(), node: UInt32(truncatingIfNeeded: random.next())) }
+  mutating func version() -> Version {
+    Version(time: random.next(), node: UInt32(truncatingIfNeeded: random.next()))
+  }
 
   mutating func record() -> Record {
     Record(
-      id: id(), vector: flip() ? vector() : Vector(element: .f32, bytes: []), payload: payload(), version: version())
+      id: id(), vector: flip() ? vector() : Vector(element: .f32, bytes: []), payload: payload(),
+      version: version())
   }
 
   mutating func query() -> SearchQuery {
@@ -101,14 +104,17 @@ struct MessageGenerator {
     default: target = .text(text(upTo: 60))
     }
     return SearchQuery(
-      target: target, k: below(Limits.kMax) + 1, effort: maybe { $0.below(Limits.effortMax) + 1 }, exact: flip(),
-      filter: maybe { $0.filter() }, module: maybe { ModuleCall(module: $0.name(), parameters: $0.payload()) },
+      target: target, k: below(Limits.kMax) + 1, effort: maybe { $0.below(Limits.effortMax) + 1 },
+      exact: flip(),
+      filter: maybe { $0.filter() },
+      module: maybe { ModuleCall(module: $0.name(), parameters: $0.payload()) },
       includePayload: flip(), includeVector: flip())
   }
 
   mutating func hit() -> SearchHit {
     SearchHit(
-      id: id(), distance: Float(below(100_000)) / 3, payload: maybe { $0.payload() }, vector: maybe { $0.vector() })
+      id: id(), distance: Float(below(100_000)) / 3, payload: maybe { $0.payload() },
+      vector: maybe { $0.vector() })
   }
 
   mutating func module() -> ModuleDescription {
@@ -118,14 +124,16 @@ struct MessageGenerator {
   }
 
   mutating func error() -> RoostError {
-    RoostError(RoostError.Kind.allCases[below(RoostError.Kind.allCases.count)], text(), at: text(), remedy: text())
+    RoostError(
+      RoostError.Kind.allCases[below(RoostError.Kind.allCases.count)], text(), at: text(), remedy: text())
   }
 
   mutating func trailer() -> Trailer {
     Trailer(
       trace: maybe {
         TraceContext(
-          traceHigh: $0.random.next(), traceLow: $0.random.next(), span: $0.random.next(), flags: UInt8($0.below(256)))
+          traceHigh: $0.random.next(), traceLow: $0.random.next(), span: $0.random.next(),
+          flags: UInt8($0.below(256)))
       }, idempotencyKey: maybe { IdempotencyKey(high: $0.random.next(), low: $0.random.next()) },
       retryAfterMs: maybe { UInt32($0.below(1 << 30)) })
   }
@@ -140,7 +148,8 @@ struct MessageGenerator {
       .hello(
         HelloRequest(
           offered: Features(rawValue: random.next()), required: Features(rawValue: random.next()),
-          bodyBytesMax: UInt32(below(1 << 30)), streamWindowBytes: UInt32(below(1 << 30)), clientName: text()))
+          bodyBytesMax: UInt32(below(1 << 30)), streamWindowBytes: UInt32(below(1 << 30)), clientName: text())
+      )
     case .createCollection: .createCollection(CreateCollectionRequest(collection: name(), schema: schema()))
     case .put:
       .put(

@@ -27,7 +27,9 @@ final class ScriptedHandler: RequestHandler {
       return .put(put.records.map { _ in Version(time: 1, node: 1) })
     case .scan(let scan): return try await self.scan(scan, context)
     case .search(let search):
-      let hits = search.queries.map { query in (0..<query.k).map { SearchHit(id: .number(UInt64($0)), distance: 0) } }
+      let hits = search.queries.map { query in
+        (0..<query.k).map { SearchHit(id: .number(UInt64($0)), distance: 0) }
+      }
       let coverage = Coverage(shardsAnswered: 1, shardsTotal: 1)
       guard let parts = context.parts else {
         return .search(SearchResponse(hits: hits, modules: [], coverage: coverage))
@@ -47,6 +49,9 @@ final class ScriptedHandler: RequestHandler {
           throw error
         }
         return .count(1)
+      case "endless":
+        try await clock.sleep(nanos: 60_000_000_000)
+        return .count(0)
       case "stuck":
         // Ignores its cancellation.
         let start = clock.monotonicNanos()
@@ -101,16 +106,22 @@ struct TestServer {
     let server = Server(handler: handler, configuration: configuration, runtime: runtime)
     self.server = server
     let listener = try await transport.listen(on: address)
-    task = Task { await server.run(listener) }
+    // Not on the pool that the tests themselves keep busy.
+    task = Task(executorPreference: runtime.executors[0]) { await server.run(listener) }
   }
 
   func client(_ adjust: (inout ClientConfiguration) -> Void = { _ in }) -> Client {
     var configuration = ClientConfiguration()
+    // Other tests may keep every core busy.
+    configuration.connectTimeoutMs = 60_000
+    configuration.deadlineMs = 60_000
     adjust(&configuration)
     return Client(address, configuration: configuration, runtime: runtime)
   }
 
-  func rawConnection() async throws -> any Connection { try await transport.connect(to: address, timeoutMs: 1000) }
+  func rawConnection() async throws -> any Connection {
+    try await transport.connect(to: address, timeoutMs: 1000)
+  }
 
   func stop() async {
     await server.shutdown()
@@ -128,7 +139,9 @@ struct RawClient {
     receiver = FrameReceiver(connection, bodyBytesMax: Limits.frameBodyBytesMax)
   }
 
-  func send(_ bytes: [UInt8]) async throws { try await connection.send(IOBuffer(bytes), range: 0..<bytes.count) }
+  func send(_ bytes: [UInt8]) async throws {
+    try await connection.send(IOBuffer(bytes), range: 0..<bytes.count)
+  }
 
   func send(
     _ request: Request, id: UInt32, stream: UInt32 = 0, deadlineMs: UInt32 = 0
@@ -136,7 +149,9 @@ struct RawClient {
     try await send(RawClient.frame(request, id: id, stream: stream, deadlineMs: deadlineMs))
   }
 
-  static func frame(_ request: Request, id: UInt32, stream: UInt32 = 0, deadlineMs: UInt32 = 0) throws -> [UInt8] {
+  static func frame(_ request: Request, id: UInt32, stream: UInt32 = 0, deadlineMs: UInt32 = 0) throws
+    -> [UInt8]
+  {
     var writer = ByteWriter()
     try writer.frame(
       FrameHeader(opcode: request.opcode.rawValue, requestID: id, streamID: stream, deadlineMs: deadlineMs),
@@ -174,7 +189,9 @@ struct RawClient {
           return .error(header.requestID, error, retryAfterMs: retryAfterMs)
         }
         if header.requestID == 0 { return .draining }
-        guard let opcode = Opcode(rawValue: header.opcode) else { throw RoostError(.protocolViolation, "opcode") }
+        guard let opcode = Opcode(rawValue: header.opcode) else {
+          throw RoostError(.protocolViolation, "opcode")
+        }
         return .response(
           header.requestID, try Response.decode(opcode, body), more: header.flags.contains(.more))
       }
