@@ -19,8 +19,8 @@ extension WasmModule {
         .limitExceeded, "text \(index) has \(text.utf8.count) bytes, the limit is \(Limits.textBytesMax)",
         at: "module \(name)")
     }
-    let instance: WasmInstance
-    if let idle = code.engine.embedders.take(of: code) { instance = idle } else { instance = try WasmInstance(code: code) }
+    let idle = code.engine.embedders.take(of: code)
+    let instance = if let idle { idle } else { try WasmInstance(code: code) }
     defer { code.engine.embedders.give(instance) }
 
     let limits = code.engine.limits

@@ -38,8 +38,8 @@ final class WasmFilter: CandidateFilter {
     payloads: UnsafeBufferPointer<UnsafeRawBufferPointer>, verdicts: UnsafeMutableBufferPointer<Bool>
   ) throws(RoostError) {
     precondition(payloads.count == verdicts.count)
-    let instance: WasmInstance
-    if let idle = pool.take(of: code) { instance = idle } else { instance = try WasmFilter.start(code, parameters) }
+    let idle = pool.take(of: code)
+    let instance = if let idle { idle } else { try WasmFilter.start(code, parameters) }
     defer { pool.give(instance) }
 
     let limits = code.engine.limits
