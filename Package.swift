@@ -43,6 +43,7 @@ let package = Package(
       dependencies: [
         "Core", "CKernels", "Storage", "Wire", "Wasm", "Node",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       path: "tools/bench", swiftSettings: swiftFlags),
     .executableTarget(

@@ -6,5 +6,5 @@ import ArgumentParser
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures Roost on this machine.",
-    subcommands: [AnnCommand.self, KernelsCommand.self, RingCommand.self, WasmCommand.self])
+    subcommands: [AnnCommand.self, IngestCommand.self, KernelsCommand.self, RingCommand.self, WasmCommand.self])
 }
