@@ -13,7 +13,7 @@ struct TemporaryFolder {
   let path: String
 
   init() {
-    var template = Array("/tmp/roost-node-XXXXXX".utf8CString)
+    var template = Array("/tmp/node-test-XXXXXX".utf8CString)
     precondition(mkdtemp(&template) != nil, "no temporary folder")
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
