@@ -30,9 +30,9 @@ extension Collection {
   /// Rows that are tried to estimate how many pass the filters.
   private static let sampleRows = 512
   /// With at most this many rows expected to pass, comparing them all is cheaper than finding them by a walk.
-  private static let exactRowsMax = 4096.0
-  /// Walks are not stretched further than this for the rows that a filter drops.
-  private static let stretchMax = 20.0
+  private static let exactRowsMax = 1024.0
+  /// New rows that a walk meets at each node that it expands.
+  private static let neighboursTriedPerNode = 8.0
 
   /// Searches the `k` nearest records.
   /// - Parameter filters: further conditions, such as user code, beside `query.filter`.
@@ -110,13 +110,14 @@ extension Collection {
     if query.exact { return SearchPlan(method: .exact, effort: effort, selectivity: 1) }
     guard !filters.isEmpty else { return SearchPlan(method: .graph, effort: max(effort, query.k), selectivity: 1) }
     let share = try estimateSelectivity(snapshot, filters)
-    let expected = share * Double(snapshot.sources.reduce(0) { $0 + $1.rowCount })
-    let stretched = Double(effort) / max(share, 1e-9)
-    if expected <= max(Self.exactRowsMax, Double(query.k) * 8) || stretched > Double(effort) * Self.stretchMax {
+    let total = Double(snapshot.sources.reduce(0) { $0 + $1.rowCount })
+    // A walk goes on until it has found `effort` rows that pass, so it visits about effort / share nodes,
+    // each with its neighbours; a scan tries every row once.
+    let visited = Double(effort) / max(share, 1e-9) * Self.neighboursTriedPerNode
+    if share * total <= max(Self.exactRowsMax, Double(query.k) * 8) || visited > total {
       return SearchPlan(method: .exact, effort: effort, selectivity: share)
     }
-    return SearchPlan(
-      method: .graph, effort: min(max(Int(stretched), query.k), Limits.effortMax), selectivity: share)
+    return SearchPlan(method: .graph, effort: max(effort, query.k), selectivity: share)
   }
 
   /// Tries the filters on rows spread evenly over all sources.

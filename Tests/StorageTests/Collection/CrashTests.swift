@@ -1,5 +1,5 @@
 // Crash safety, shown: random scenarios on a disk that loses power or fails at every single change.
-// ROOST_SEEDS sets how many seeds (default small), ROOST_FIRST_SEED where they start.
+// ROOST_SEEDS sets how many seeds (default 3), ROOST_FIRST_SEED where they start.
 
 import Core
 import Foundation
@@ -10,7 +10,7 @@ import Testing
   static let seeds: Range<UInt64> = {
     let environment = ProcessInfo.processInfo.environment
     let first = environment["ROOST_FIRST_SEED"].flatMap { UInt64($0) } ?? 1
-    return first..<first + (environment["ROOST_SEEDS"].flatMap { UInt64($0) } ?? 12)
+    return first..<first + (environment["ROOST_SEEDS"].flatMap { UInt64($0) } ?? 3)
   }()
 
   /// How many changes the scenario makes on a disk that never fails; also checks it there.
