@@ -10,7 +10,7 @@ enum FuzzTarget {
   typealias Attack = (inout InputSource) throws -> Void
 
   static let names = [
-    "wire", "wal", "manifest", "smallfile", "footer", "segment", "payload", "filter", "vectorfile", "guest",
+    "wire", "wal", "manifest", "smallfile", "footer", "segment", "payload", "filter", "vectorfile", "json", "guest",
   ]
 
   static func make(_ name: String) throws -> Attack {
@@ -47,6 +47,13 @@ enum FuzzTarget {
     case "vectorfile":
       let samples = vectorFileSamples
       return { source in source.mutated(samples).withUnsafeBytes { VectorFileFuzz.run($0) } }
+    case "json":
+      let samples = [
+        #"{"id":18446744073709551615,"vector":[1e-45,-0.0,3.4028235e+38],"payload":{"a":[1,1.0,null,true]}}"#,
+        #"{"id":"k\u00e9\ud83d\ude00","payload":{"t":{"$datetime":"2026-01-02T03:04:05.5+01:00"}}}"#,
+        #"{"payload":{"g":{"$geo":[48.2,-16]},"b":{"$bytes":"AP8="},"m":{"$map":{"$d":{"$double":"infinity"}}}}}"#,
+      ].map { Array($0.utf8) }
+      return { source in source.mutated(samples).withUnsafeBytes { JSONFuzz.run($0) } }
     case "guest":
       return { source in source.noise(64).withUnsafeBytes { WasmFuzz.run($0) } }
     default: throw RoostError(.invalidArgument, "there is no target '\(name)'")

@@ -162,6 +162,7 @@ import Testing
         "  tag = red\n        ^\nhint: put text in quotes"
       ),
       (["get", "pts", "404"], 2, "no record 404"),
+      (["get", "pts", "a\u{1b}[31mb\u{9b}"], 2, "no record a [31mb "),
       (["module", "publish", "m", "zero.jsonl"], 64, "not valid WebAssembly"),
       (["module", "publish", "m", "absent.wasm"], 2, "absent.wasm"),
       (["verify"], 64, "--folder"),

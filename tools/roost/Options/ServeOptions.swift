@@ -13,9 +13,9 @@ struct ServeOptions: ParsableArguments {
   var data: String?
   @Option(help: "host:port to listen on; port 0 takes a free one. [default: 127.0.0.1:7040]")
   var listen: String?
-  @Option(help: "Memory for vectors, graphs and caches of all collections, such as 512MiB. [default: 2GiB]")
+  @Option(help: "Memory for vectors, graphs and caches of all collections. [default: 2GiB]")
   var memory: String?
-  @Option(help: "When a write is on disk: always (before the reply), none, or a time: 100ms. [default: always]")
+  @Option(help: "When writes are on disk: always (before the reply), none, or 100ms. [default: always]")
   var sync: String?
   @Option(help: "Rings to run. [default: one per core]")
   var cores: Int?

@@ -14,8 +14,15 @@ enum ErrorReport {
       Console.error(JSON.object(["error": details]).text)
       return
     }
-    Console.error("error: \(error.message)" + (error.place.isEmpty ? "" : " (at \(error.place))"))
-    if !remedy.isEmpty { Console.error("hint: \(remedy)") }
+    show("error: \(error.message)" + (error.place.isEmpty ? "" : " (at \(error.place))"))
+    if !remedy.isEmpty { show("hint: \(remedy)") }
+  }
+
+  /// Errors quote what others wrote; only line ends may pass.
+  private static func show(_ text: String) {
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      Console.error(Table.onOneLine(String(line)))
+    }
   }
 
   private static func fallbackRemedy(_ error: RoostError) -> String {
