@@ -19,7 +19,6 @@ public final class Collection: Sendable {
   /// Held by whoever flushes or compacts.
   let maintenanceLock = AsyncLock()
   let flushSignal = AsyncSignal()
-  let scratches = ScratchPool()
   let writer: WriteSide
   let published: Mutex<Published>
   let commits = Mutex(CommitQueue())

@@ -87,7 +87,7 @@ extension Collection {
 
   private func link(_ rows: Range<Int>, in memtable: Memtable) async {
     if rows.count <= Self.inlineRowsMax {
-      scratches.with { scratch in
+      memtable.graph.scratches.with { scratch in
         for row in rows { memtable.graph.insert(row: UInt32(row), scratch: scratch) }
       }
     } else {

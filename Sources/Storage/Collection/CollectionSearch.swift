@@ -167,7 +167,7 @@ extension Collection {
     guard plan.method == .exact else {
       switch source {
       case .memtable(let memtable, _):
-        try scratches.with { (scratch) throws(RoostError) in
+        try memtable.graph.scratches.with { (scratch) throws(RoostError) in
           try memtable.graph.search(
             query: query, k: k, effort: plan.effort, acceptor: &acceptor, scratch: scratch, results: &results)
         }
@@ -182,7 +182,7 @@ extension Collection {
       let rows = start..<min(start + Self.rowsPerSlice, source.rowCount)
       switch source {
       case .memtable(let memtable, _):
-        try scratches.with { (scratch) throws(RoostError) in
+        try memtable.graph.scratches.with { (scratch) throws(RoostError) in
           try memtable.graph.exactSearch(
             rows: rows.lazy.map { UInt32($0) }, query: query, k: k, acceptor: &acceptor, scratch: scratch,
             results: &results)

@@ -4,7 +4,7 @@ import Core
 import Synchronization
 
 extension GrowingGraph {
-  private static let rowsPerRun = 512
+  private static let rowsPerRun = 8...512
   private static let entrySample = 256
 
   /// Inserts rows whose vectors are in the arena, on all workers, in an order that jumps about, so that
@@ -54,15 +54,19 @@ extension GrowingGraph {
     count: Int, workers: any Workers, _ body: @escaping @Sendable (Range<Int>, GraphScratch) -> Void
   ) async {
     let next = SharedCounter()
+    let width = max(workers.width, 1)
+    // Short enough that all workers have a part in a small batch.
+    let runRows = min(max(count / (width * 4), Self.rowsPerRun.lowerBound), Self.rowsPerRun.upperBound)
     await withTaskGroup(of: Void.self) { group in
-      for _ in 0..<max(workers.width, 1) {
+      for _ in 0..<width {
         group.addTask {
-          let scratch = GraphScratch()
+          let scratch = self.scratches.borrow()
           while !Task.isCancelled {
-            let start = next.add(Self.rowsPerRun)
+            let start = next.add(runRows)
             guard start < count else { break }
-            await workers.run { body(start..<min(start + Self.rowsPerRun, count), scratch) }
+            await workers.run { body(start..<min(start + runRows, count), scratch) }
           }
+          self.scratches.giveBack(scratch)
         }
       }
     }

@@ -17,6 +17,7 @@ final class GrowingGraph: Sendable {
   let lists: NeighbourLists
   let links: LinkDistance
   let prune: RobustPrune
+  let scratches = ScratchPool()
   /// 0: none yet, else the entry's row + 1.
   private let entryWord = Atomic<UInt64>(0)
   private let inserted = Atomic<Int>(0)
