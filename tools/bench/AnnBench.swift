@@ -77,6 +77,22 @@ struct AnnBench {
   let runtime: Runtime
 
   func run() async throws {
+    let (index, queries, known) = try await prepare()
+    await index.describe()
+    let truth = try await known.orElse { try await index.exactNeighbours(queries) }
+    let target: any AnnTarget =
+      command.wire ? try await WireTarget.start(index, runtime) : LocalTarget(collection: index.collection)
+    for threads in command.threadCounts {
+      for effort in command.efforts {
+        try await measure(queries, truth, target, effort: effort, threads: threads)
+      }
+    }
+    try await target.stop()
+  }
+
+  /// The index, the queries and their true neighbours if a file has them. The base vectors go with the end
+  /// of this call.
+  private func prepare() async throws -> (AnnIndex, [Vector], [[UInt64]]?) {
     let data: AnnData
     if let base = command.base, let queries = command.queries {
       data = try await AnnData.load(
@@ -85,17 +101,7 @@ struct AnnBench {
       data = AnnData.make(
         count: command.count, dimension: command.dimension, queries: 1000, seed: command.seed)
     }
-    let index = try await AnnIndex.prepare(data, command, runtime)
-    let truth = try await data.truth.map { $0.nearest(10) }.orElse { try await index.exactNeighbours(data.queries) }
-    let target: any AnnTarget =
-      LocalTarget(collection: index.collection)
-    for threads in command.threadCounts {
-      for effort in command.efforts {
-        try await measure(data.queries, truth, target, effort: effort, threads: threads)
-      }
-    }
-    try await target.stop()
-    try await index.collection.close()
+    return (try await AnnIndex.prepare(data, command, runtime), data.queries, data.truth?.nearest(10))
   }
 
   /// Runs the queries over and over for the set time and prints the line.
@@ -128,13 +134,15 @@ struct AnnBench {
     let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
     let micros = results.flatMap(\.micros).sorted()
     func percentile(_ share: Double) -> Double { micros[min(micros.count - 1, Int(Double(micros.count) * share))] }
-    printLine([
-      ("recall10", Double(results.reduce(0) { $0 + $1.found }) / Double(results.reduce(0) { $0 + $1.possible })),
-      ("qps", Double(micros.count) / elapsed), ("mean_us", micros.reduce(0, +) / Double(micros.count)),
-      ("p50_us", percentile(0.5)), ("p99_us", percentile(0.99)),
-      ("ios_per_query", Double(results.reduce(0) { $0 + $1.pagesRead }) / Double(micros.count)),
-      ("threads", threads), ("param", effort),
-    ])
+    let found = results.reduce(0) { $0 + $1.found }
+    let pages = results.reduce(0) { $0 + $1.pagesRead }
+    JSONLine.print(.object([
+      "recall10": JSON(Double(found) / Double(results.reduce(0) { $0 + $1.possible })),
+      "qps": JSON((Double(micros.count) / elapsed).rounded()),
+      "mean_us": JSON(micros.reduce(0, +) / Double(micros.count)), "p50_us": JSON(percentile(0.5)),
+      "p99_us": JSON(percentile(0.99)), "ios_per_query": JSON(Double(pages) / Double(micros.count)),
+      "threads": JSON(threads), "param": JSON(effort),
+    ]))
   }
 
   private struct WorkerResult: Sendable {
@@ -155,16 +163,4 @@ extension Optional {
 extension GroundTruth {
   /// The first `k` true neighbours of each query.
   func nearest(_ k: Int) -> [[UInt64]] { (0..<queries).map { ids(ofQuery: $0).prefix(k).map(UInt64.init) } }
-}
-
-/// One JSON object on a line of its own, keys in the order given.
-func printLine(_ fields: [(String, any CustomStringConvertible)]) {
-  let text = fields.map { name, value in
-    switch value {
-    case let number as Double: "\"\(name)\":\(String(format: "%.4g", number))"
-    case let number as Int: "\"\(name)\":\(number)"
-    default: "\"\(name)\":\"\(value)\""
-    }
-  }
-  FileHandle.standardOutput.write(Data(("{" + text.joined(separator: ",") + "}\n").utf8))
 }

@@ -2,7 +2,10 @@
 
 import Core
 import Foundation
+import Logging
+import Node
 import Storage
+import Wire
 
 struct AnnAnswer: Sendable {
   var ids: [UInt64]
@@ -25,7 +28,40 @@ struct LocalTarget: AnnTarget {
     return AnnAnswer(ids: outcome.hits.map(\.id.number), pagesRead: outcome.pagesRead)
   }
 
-  func stop() async throws {}
+  func stop() async throws { try await collection.close() }
+}
+
+/// Through a node in this process, over loopback; the client has a ring of its own.
+struct WireTarget: AnnTarget {
+  let node: NodeServer
+  let client: Client
+  let clientSystem: SystemRuntime
+
+  static func start(_ index: AnnIndex, _ runtime: Runtime) async throws -> WireTarget {
+    try await index.collection.close()
+    var configuration = NodeConfiguration(dataPath: index.dataDirectory)
+    configuration.listen = SocketAddress(host: "127.0.0.1", port: 0)
+    configuration.memoryBytes = index.memoryBytes
+    var logger = Logger(label: "bench")
+    logger.logLevel = .error
+    let node = try await NodeServer.start(configuration, runtime: runtime, logger: logger)
+    let clientSystem = try SystemRuntime(cores: 1)
+    return WireTarget(
+      node: node, client: Client(node.address, runtime: clientSystem.runtime), clientSystem: clientSystem)
+  }
+
+  func search(_ vector: Vector, effort: Int) async throws -> AnnAnswer {
+    let hits = try await client.search(
+      SearchQuery(target: .vector(vector), k: 10, effort: effort, includePayload: false),
+      in: AnnIndex.collectionName)
+    return AnnAnswer(ids: hits.map(\.id.number), pagesRead: 0)
+  }
+
+  func stop() async throws {
+    await client.close()
+    try await node.stop()
+    await clientSystem.shutdown()
+  }
 }
 
 extension RecordID {
@@ -40,9 +76,13 @@ struct AnnIndex {
   static let collectionName = "bench"
 
   let collection: Collection
+  /// The data folder of a node, so that one can be started on it.
   let dataDirectory: String
+  let memoryBytes: Int
+  let dataName: String
+  let buildSeconds: Double
 
-  /// Opens the index of this data and these settings, or builds it; prints the line about it.
+  /// Opens the index of this data and these settings, or builds it.
   static func prepare(_ data: AnnData, _ command: AnnCommand, _ runtime: Runtime) async throws -> AnnIndex {
     let metric = Metric(name: command.metric) ?? .l2
     let schema = CollectionSchema(
@@ -59,18 +99,38 @@ struct AnnIndex {
     }
     var buildSeconds = 0.0
     if try await !Collection.exists(path, files: runtime.files) {
+      try await layOut(directory, runtime)
       buildSeconds = try await build(data, path, schema, options, runtime)
     }
     options.memoryBytes = command.memory ?? 16 << 30
     options.memtableRows = 1024
     let collection = try await Collection.open(path, options: options, runtime: runtime)
+    return AnnIndex(
+      collection: collection, dataDirectory: directory, memoryBytes: options.memoryBytes, dataName: data.name,
+      buildSeconds: buildSeconds)
+  }
+
+  /// Prints the line about the index. Called when the base vectors are gone, so that the resident set is
+  /// what the engine needs.
+  func describe() async {
+    malloc_trim(0)
     let stats = await collection.stats()
-    printLine([
-      ("data", data.name), ("count", stats.liveRecords), ("dimension", data.dimension),
-      ("build_s", buildSeconds), ("disk_bytes", Int(stats.segmentBytes + stats.walBytes)),
-      ("rss_bytes", residentBytes()), ("resident", stats.isResident ? 1 : 0),
-    ])
-    return AnnIndex(collection: collection, dataDirectory: directory)
+    JSONLine.print(
+      .object([
+        "data": .string(dataName), "count": JSON(stats.liveRecords),
+        "dimension": JSON(collection.schema.dimension), "build_s": JSON(buildSeconds),
+        "disk_bytes": JSON(stats.segmentBytes + stats.walBytes), "rss_bytes": JSON(residentBytes()),
+        "heap_bytes": JSON(stats.heapBytes), "resident": .bool(stats.isResident),
+      ]))
+  }
+
+  /// A node makes the folder its own by starting in it.
+  private static func layOut(_ directory: String, _ runtime: Runtime) async throws {
+    var configuration = NodeConfiguration(dataPath: directory)
+    configuration.listen = SocketAddress(host: "127.0.0.1", port: 0)
+    var logger = Logger(label: "bench")
+    logger.logLevel = .error
+    try await NodeServer.start(configuration, runtime: runtime, logger: logger).stop()
   }
 
   private static func build(
@@ -97,6 +157,11 @@ struct AnnIndex {
     }
     return truth
   }
+}
+
+/// A result, on a line of its own.
+enum JSONLine {
+  static func print(_ object: JSON) { FileHandle.standardOutput.write(Data((object.text + "\n").utf8)) }
 }
 
 /// The resident set of this process in bytes.

@@ -57,6 +57,8 @@ public final class Collection: Sendable {
   struct Status: Sendable {
     var isClosed = false
     var isMaintaining = false
+    /// Whether a task will sync the log soon (`SyncPolicy.interval`).
+    var isSyncScheduled = false
     /// Why the last flush or compaction failed, until one succeeds.
     var maintenanceFailure: RoostError?
     var flushes = 0

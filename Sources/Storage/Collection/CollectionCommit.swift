@@ -162,8 +162,27 @@ extension Collection {
         ApplyBatch(
           operations: item.write.operations, existing: item.existing, sequence: firstSequence + UInt64(index)))
     }
+    if case .interval(let milliseconds) = options.sync { scheduleSync(afterMilliseconds: milliseconds) }
     let outcomes = await apply(batches)
     for (item, outcome) in zip(accepted, outcomes) { item.write.continuation.resume(returning: .success(outcome)) }
+  }
+
+  /// Syncs the log once, a while after the first write that is not durable yet.
+  private func scheduleSync(afterMilliseconds milliseconds: Int) {
+    let starts = status.withLock { status in
+      defer { status.isSyncScheduled = true }
+      return !status.isSyncScheduled
+    }
+    if starts { Task(executorPreference: executor) { await self.syncLater(milliseconds) } }
+  }
+
+  private func syncLater(_ milliseconds: Int) async {
+    try? await runtime.clock.sleep(nanos: UInt64(milliseconds) * 1_000_000)
+    await writeLock.acquire()
+    status.withLock { $0.isSyncScheduled = false }
+    // A failure makes the log refuse every later write, which is how callers learn of it.
+    if !status.withLock({ $0.isClosed }) { try? await writer.log.sync() }
+    writeLock.release()
   }
 
   // MARK: room

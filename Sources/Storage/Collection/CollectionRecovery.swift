@@ -150,9 +150,11 @@ extension Collection {
       throw error
     }
     await probe.close()
+    let isMapped = mappedSoFar + Int(bytes) <= options.memoryBytes
     return try await Segment.open(
-      file, number: number, schema: schema, mapped: mappedSoFar + Int(bytes) <= options.memoryBytes,
-      payloadCacheBytes: options.payloadCacheBytes, files: files)
+      file, number: number, schema: schema, mapped: isMapped, payloadCacheBytes: options.payloadCacheBytes,
+      nodeCacheBytes: isMapped ? 0 : max(0, options.memoryBytes - mappedSoFar) / StorageOptions.nodeCacheShare,
+      files: files)
   }
 
   /// Finds the WALs to replay and the highest file number, and removes what no manifest mentions.

@@ -45,7 +45,7 @@ final class Segment: Sendable {
   /// - Parameter mapped: use vectors and graph in place; otherwise read them page by page.
   static func open(
     _ path: String, number: UInt64, schema: CollectionSchema, mapped: Bool, payloadCacheBytes: Int,
-    files: any FileSystem
+    nodeCacheBytes: Int = 0, files: any FileSystem
   ) async throws(RoostError) -> Segment {
     let buffered = try await files.open(path, [.read])
     let mapping: FileMapping
@@ -74,7 +74,8 @@ final class Segment: Sendable {
     try checkSections(footer, path: path)
     let graph = try await SegmentGraph.open(
       file: paged, nodes: footer.section(.nodes), codes: footer.section(.codes), shape: schema.shape,
-      degree: footer.degree, count: footer.rowCount, entryPoints: footer.entryPoints)
+      degree: footer.degree, count: footer.rowCount, entryPoints: footer.entryPoints,
+      cacheBytes: nodeCacheBytes)
     return try Segment(
       number: number, footer: footer, file: paged, fileBytes: UInt64(mapping.bytes.count), graph: graph,
       payloads: PayloadBlocks(
