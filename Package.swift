@@ -53,8 +53,12 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "tools/fuzz", swiftSettings: swiftFlags),
+    .executableTarget(
+      name: "embedded-example", dependencies: ["Core", "Storage"], path: "Examples/Embedded",
+      swiftSettings: swiftFlags),
     .testTarget(name: "CoreTests", dependencies: ["Core", "CKernels"], swiftSettings: swiftFlags),
-    .testTarget(name: "StorageTests", dependencies: ["Core", "CKernels", "Storage"], swiftSettings: swiftFlags),
+    .testTarget(
+      name: "StorageTests", dependencies: ["Core", "CKernels", "Storage"], swiftSettings: swiftFlags),
     .testTarget(name: "WireTests", dependencies: ["Core", "Storage", "Wire"], swiftSettings: swiftFlags),
     .testTarget(name: "WasmTests", dependencies: ["Core", "CWasmtime", "Wasm"], swiftSettings: swiftFlags),
     .testTarget(
