@@ -113,7 +113,6 @@ struct AnnIndex {
   /// Prints the line about the index. Called when the base vectors are gone, so that the resident set is
   /// what the engine needs.
   func describe() async {
-    malloc_trim(0)
     let stats = await collection.stats()
     JSONLine.print(
       .object([
