@@ -54,7 +54,9 @@ extension Collection {
 
   /// Copies a backup into a new folder, after every checksum of it has been verified.
   /// - Throws: `.corrupted` naming file and offset; then nothing is left at `directory`.
-  public static func restore(from backup: String, to directory: String, runtime: Runtime) async throws(RoostError) {
+  public static func restore(from backup: String, to directory: String, runtime: Runtime)
+    async throws(RoostError)
+  {
     let files = runtime.files
     let report = try await verify(backup, runtime: runtime)
     if let problem = report.problems.first { throw problem }

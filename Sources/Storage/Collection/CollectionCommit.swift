@@ -33,7 +33,8 @@ extension Collection {
     try requireOpen()
     guard records.count <= Limits.batchRecordsMax else {
       throw RoostError(
-        .limitExceeded, "\(records.count) records in one call, the limit is \(Limits.batchRecordsMax)", at: "put")
+        .limitExceeded, "\(records.count) records in one call, the limit is \(Limits.batchRecordsMax)",
+        at: "put")
     }
     guard !records.isEmpty else { return [] }
     var operations: [WriteOperation] = []
@@ -51,7 +52,8 @@ extension Collection {
             id: record.id, version: clock.next(), vector: schema.storedBytes(vector),
             payload: record.payload.encoded))
       } catch {
-        throw RoostError(error.kind, error.message, at: "record \(record.id.text), \(error.place)", remedy: error.remedy)
+        throw RoostError(
+          error.kind, error.message, at: "record \(record.id.text), \(error.place)", remedy: error.remedy)
       }
     }
     let versions = operations.map(\.version)
@@ -112,7 +114,9 @@ extension Collection {
       var bytes = 0
       var count = 0
       for write in rest {
-        let fits = rows + write.operations.count <= options.memtableRows && bytes + write.entryBytes <= options.memtableEntryBytes
+        let fits =
+          rows + write.operations.count <= options.memtableRows
+          && bytes + write.entryBytes <= options.memtableEntryBytes
         guard fits || count == 0 else { break }
         rows += write.operations.count
         bytes += write.entryBytes
@@ -160,11 +164,14 @@ extension Collection {
     for (index, item) in accepted.enumerated() {
       batches.append(
         ApplyBatch(
-          operations: item.write.operations, existing: item.existing, sequence: firstSequence + UInt64(index)))
+          operations: item.write.operations, existing: item.existing, sequence: firstSequence + UInt64(index))
+      )
     }
     if case .interval(let milliseconds) = options.sync { scheduleSync(afterMilliseconds: milliseconds) }
     let outcomes = await apply(batches)
-    for (item, outcome) in zip(accepted, outcomes) { item.write.continuation.resume(returning: .success(outcome)) }
+    for (item, outcome) in zip(accepted, outcomes) {
+      item.write.continuation.resume(returning: .success(outcome))
+    }
   }
 
   /// Syncs the log once, a while after the first write that is not durable yet.

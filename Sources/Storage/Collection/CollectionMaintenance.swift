@@ -45,7 +45,8 @@ extension Collection {
     await maintenanceLock.acquire()
     defer { maintenanceLock.release() }
     let segments = published.withLock { $0.segments }
-    let isMinimal = segments.count <= 1 && segments.allSatisfy { $0.deadCount == 0 && $0.footer.tombstoneCount == 0 }
+    let isMinimal =
+      segments.count <= 1 && segments.allSatisfy { $0.deadCount == 0 && $0.footer.tombstoneCount == 0 }
     if !isMinimal { try await merge(segments) }
   }
 
@@ -125,9 +126,12 @@ extension Collection {
     let flushed = max(flushedSequence, writer.manifest.state.flushedSequence)
     let kept = state.segments.filter { !removed.contains($0.number) } + [segment].compactMap { $0 }
     var edit = VersionEdit(
-      nextFileNumber: writer.nextFileNumber, walFloor: writer.manifest.state.walFloor, flushedSequence: flushed,
+      nextFileNumber: writer.nextFileNumber, walFloor: writer.manifest.state.walFloor,
+      flushedSequence: flushed,
       lastVersion: max(writer.manifest.state.lastVersion, segment?.footer.lastVersion ?? .zero))
-    if memtable != nil { edit.walFloor = state.sealed.count > 1 ? state.sealed[1].number : state.active.number }
+    if memtable != nil {
+      edit.walFloor = state.sealed.count > 1 ? state.sealed[1].number : state.active.number
+    }
     edit.addedSegments = [segment].compactMap { $0?.number }
     edit.removedSegments = removing.map(\.number)
     for candidate in kept {

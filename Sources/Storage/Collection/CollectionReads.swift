@@ -10,7 +10,8 @@ extension Collection {
   public func get(_ ids: [RecordID], includeVector: Bool = true) async throws(RoostError) -> [Record?] {
     try requireOpen()
     guard ids.count <= Limits.batchRecordsMax else {
-      throw RoostError(.limitExceeded, "\(ids.count) ids in one call, the limit is \(Limits.batchRecordsMax)", at: "get")
+      throw RoostError(
+        .limitExceeded, "\(ids.count) ids in one call, the limit is \(Limits.batchRecordsMax)", at: "get")
     }
     let snapshot = snapshot()
     var records: [Record?] = []
@@ -25,7 +26,9 @@ extension Collection {
     return records
   }
 
-  func record(_ id: RecordID, _ source: RowSource, _ row: Int, includeVector: Bool) async throws(RoostError) -> Record {
+  func record(_ id: RecordID, _ source: RowSource, _ row: Int, includeVector: Bool) async throws(RoostError)
+    -> Record
+  {
     let bytes = includeVector ? try await source.vectorBytes(row, count: schema.shape.rowBytes) : []
     return Record(
       id: id, vector: Vector(element: schema.element, bytes: bytes), payload: try source.decodedPayload(row),
@@ -57,7 +60,8 @@ extension Collection {
   ) async throws(RoostError) -> [Record] {
     try requireOpen()
     guard (1...Limits.batchRecordsMax).contains(limit) else {
-      throw RoostError(.invalidArgument, "limit is \(limit), it must be in 1...\(Limits.batchRecordsMax)", at: "scan")
+      throw RoostError(
+        .invalidArgument, "limit is \(limit), it must be in 1...\(Limits.batchRecordsMax)", at: "scan")
     }
     let snapshot = snapshot()
     let filters: [any CandidateFilter] = filter == nil ? [] : [try CompiledFilter(filter!)]

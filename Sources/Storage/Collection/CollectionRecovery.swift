@@ -38,7 +38,8 @@ extension Collection {
     for name in try await files.list(path) where name != lockName {
       guard isOurs(name) else {
         throw RoostError(
-          .alreadyExists, "the folder holds other files, such as '\(name)'", at: path, remedy: "use an empty folder")
+          .alreadyExists, "the folder holds other files, such as '\(name)'", at: path,
+          remedy: "use an empty folder")
       }
       try await files.remove(path + "/" + name)
     }
@@ -52,7 +53,8 @@ extension Collection {
       path: path, schema: schema, options: options, runtime: runtime,
       clock: HybridClock(clock: runtime.clock, node: 0),
       writer: WriteSide(manifest: manifest, log: log, nextFileNumber: 3),
-      published: Published(sequence: 0, liveCount: 0, active: memtable, activeRows: 0, sealed: [], segments: []),
+      published: Published(
+        sequence: 0, liveCount: 0, active: memtable, activeRows: 0, sealed: [], segments: []),
       folderLock: lock, recovery: RecoveryReport())
   }
 
@@ -89,7 +91,8 @@ extension Collection {
       }
     }
     return try await replay(
-      logs, path: path, options: options, runtime: runtime, manifest: manifest, segments: segments, clean: clean,
+      logs, path: path, options: options, runtime: runtime, manifest: manifest, segments: segments,
+      clean: clean,
       lock: lock, report: report)
   }
 
@@ -127,7 +130,8 @@ extension Collection {
       for row in deadRows {
         guard Int(row) < segment.rowCount else {
           throw .corrupted(
-            "the manifest marks row \(row) of segment \(number), which has \(segment.rowCount)", file: path, offset: 0)
+            "the manifest marks row \(row) of segment \(number), which has \(segment.rowCount)", file: path,
+            offset: 0)
         }
         // Dead before anything that is still to come: no snapshot can be older than the opening.
         segment.kill(row: row, at: 1, persisted: true)
@@ -153,7 +157,8 @@ extension Collection {
     let isMapped = mappedSoFar + Int(bytes) <= options.memoryBytes
     return try await Segment.open(
       file, number: number, schema: schema, mapped: isMapped, payloadCacheBytes: options.payloadCacheBytes,
-      nodeCacheBytes: isMapped ? 0 : max(0, options.memoryBytes - mappedSoFar) / StorageOptions.nodeCacheShare,
+      nodeCacheBytes: isMapped
+        ? 0 : max(0, options.memoryBytes - mappedSoFar) / StorageOptions.nodeCacheShare,
       files: files)
   }
 

@@ -29,14 +29,16 @@ extension Collection {
     let writer: LogWriter
     if let last = read.last {
       writer = try await LogWriter.reopen(
-        path + "/" + FileName.wal(last.number), number: last.number, length: last.outcome.length, files: files)
+        path + "/" + FileName.wal(last.number), number: last.number, length: last.outcome.length, files: files
+      )
     } else {
       let number = nextNumber
       nextNumber += 1
       writer = try await LogWriter.create(
         path + "/" + FileName.wal(number), kind: .wal, number: number, files: files)
       try await files.syncDirectory(path)
-      read.append(ReplayedLog(number: number, batches: [], outcome: .init(length: writer.length, tornBytes: 0)))
+      read.append(
+        ReplayedLog(number: number, batches: [], outcome: .init(length: writer.length, tornBytes: 0)))
     }
     let lastVersion = read.flatMap(\.batches).flatMap(\.operations).map(\.version).max() ?? .zero
     let live = segments.reduce(0) { $0 + $1.rowCount - $1.deadCount }
@@ -108,7 +110,8 @@ extension Collection {
     var batches: [ReplayedLog.Batch] = []
     var previous = sequence
     let outcome = try await LogReader.read(
-      path + "/" + FileName.wal(number), kind: .wal, number: number, exactLength: clean?.logs[number], files: files
+      path + "/" + FileName.wal(number), kind: .wal, number: number, exactLength: clean?.logs[number],
+      files: files
     ) { (frame) throws(RoostError) in
       guard frame.sequence == previous + 1 else {
         throw RoostError(.corrupted, "write \(frame.sequence) follows write \(previous)")

@@ -37,7 +37,9 @@ extension Collection {
   /// Searches the `k` nearest records.
   /// - Parameter filters: further conditions, such as user code, beside `query.filter`.
   /// - Throws: `.invalidArgument` for a vector that does not fit, `.notFound` for an unknown record.
-  public func search(_ query: SearchQuery, filters: [any CandidateFilter] = []) async throws(RoostError) -> [SearchHit] {
+  public func search(_ query: SearchQuery, filters: [any CandidateFilter] = []) async throws(RoostError)
+    -> [SearchHit]
+  {
     try await explainedSearch(query, filters: filters).hits
   }
 
@@ -57,10 +59,12 @@ extension Collection {
     let vector = IOBuffer(target)
     for source in snapshot.sources where source.rowCount > 0 {
       let excludedRow = try excluded.flatMap { (id) throws(RoostError) in
-        try source.liveRow(of: id, encoded: IOBuffer(id.encodedBytes).bytes, at: snapshot.sequence).map(UInt32.init)
+        try source.liveRow(of: id, encoded: IOBuffer(id.encodedBytes).bytes, at: snapshot.sequence).map(
+          UInt32.init)
       }
       let (candidates, pages) = try await searchSource(
-        source, vector, k: query.k, plan: plan, at: snapshot.sequence, filters: conditions, excludedRow: excludedRow)
+        source, vector, k: query.k, plan: plan, at: snapshot.sequence, filters: conditions,
+        excludedRow: excludedRow)
       found += candidates.map { ($0, source) }
       pagesRead += pages
       await Task.yield()
@@ -75,7 +79,8 @@ extension Collection {
           id: try source.id(row), distance: candidate.distance,
           payload: query.includePayload ? try source.decodedPayload(row) : nil,
           vector: query.includeVector
-            ? Vector(element: schema.element, bytes: try await source.vectorBytes(row, count: schema.shape.rowBytes))
+            ? Vector(
+              element: schema.element, bytes: try await source.vectorBytes(row, count: schema.shape.rowBytes))
             : nil))
     }
     return SearchOutcome(hits: hits, plan: plan, pagesRead: pagesRead)
@@ -108,7 +113,9 @@ extension Collection {
   ) throws(RoostError) -> SearchPlan {
     let effort = query.effort ?? max(64, query.k * 2)
     if query.exact { return SearchPlan(method: .exact, effort: effort, selectivity: 1) }
-    guard !filters.isEmpty else { return SearchPlan(method: .graph, effort: max(effort, query.k), selectivity: 1) }
+    guard !filters.isEmpty else {
+      return SearchPlan(method: .graph, effort: max(effort, query.k), selectivity: 1)
+    }
     let share = try estimateSelectivity(snapshot, filters)
     let total = Double(snapshot.sources.reduce(0) { $0 + $1.rowCount })
     // A walk goes on until it has found `effort` rows that pass, so it visits about effort / share nodes,
@@ -121,7 +128,9 @@ extension Collection {
   }
 
   /// Tries the filters on rows spread evenly over all sources.
-  private func estimateSelectivity(_ snapshot: Snapshot, _ filters: [any CandidateFilter]) throws(RoostError) -> Double {
+  private func estimateSelectivity(_ snapshot: Snapshot, _ filters: [any CandidateFilter]) throws(RoostError)
+    -> Double
+  {
     let total = snapshot.sources.reduce(0) { $0 + $1.rowCount }
     guard total > 0 else { return 1 }
     let step = max(1, total / Self.sampleRows)

@@ -76,7 +76,8 @@ extension Collection {
   }
 
   private static func verifyLogs(
-    _ path: String, _ loaded: Manifest.Loaded, clean: CleanMarker?, files: any FileSystem, report: inout VerifyReport
+    _ path: String, _ loaded: Manifest.Loaded, clean: CleanMarker?, files: any FileSystem,
+    report: inout VerifyReport
   ) async throws(RoostError) {
     var numbers: [UInt64] = []
     for name in try await files.list(path) {
@@ -121,7 +122,9 @@ extension Segment {
         throw damaged("ids are out of order at rank \(rank)")
       }
       previous = encoded
-      guard try self.row(of: encoded) == UInt32(row) else { throw damaged("row \(row) is not in the id table") }
+      guard try self.row(of: encoded) == UInt32(row) else {
+        throw damaged("row \(row) is not in the id table")
+      }
       _ = try RowSource.segment(self).decodedPayload(row)
     }
   }

@@ -85,7 +85,9 @@ enum RowSource: Sendable {
   }
 
   /// The row of an id in this source that is live at `sequence`.
-  func liveRow(of id: RecordID, encoded: UnsafeRawBufferPointer, at sequence: UInt64) throws(RoostError) -> Int? {
+  func liveRow(of id: RecordID, encoded: UnsafeRawBufferPointer, at sequence: UInt64) throws(RoostError)
+    -> Int?
+  {
     switch self {
     case .memtable(let memtable, let rows):
       // The table knows the newest row of an id; an older snapshot may need an earlier one.

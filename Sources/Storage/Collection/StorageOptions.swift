@@ -32,7 +32,8 @@ public struct StorageOptions: Sendable {
 
   public init(
     memoryBytes: Int = 2 << 30, sync: SyncPolicy = .always, memtableRows: Int = 65_536,
-    memtableEntryBytes: Int = 64 << 20, memtableEffort: Int = 64, segmentsPerTier: Int = 4, compactsAutomatically: Bool = true
+    memtableEntryBytes: Int = 64 << 20, memtableEffort: Int = 64, segmentsPerTier: Int = 4,
+    compactsAutomatically: Bool = true
   ) {
     precondition(memtableRows > 0 && memtableEntryBytes > 0 && segmentsPerTier > 1)
     self.memoryBytes = memoryBytes
@@ -44,7 +45,8 @@ public struct StorageOptions: Sendable {
     self.compactsAutomatically = compactsAutomatically
   }
 
-  /// A segment that is read page by page keeps its most visited nodes in this part (one over it) of what is left.
+  /// A segment that is read page by page keeps its most visited nodes in this part (one over it) of what is
+  /// left.
   static let nodeCacheShare = 8
 
   /// Share of the memory for decoded payload blocks.

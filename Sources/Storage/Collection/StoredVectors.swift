@@ -11,7 +11,8 @@ extension CollectionSchema {
     let values = vector.floats
     // Scaled by the largest element first, so that the sum of squares neither overflows nor vanishes.
     let largest = values.reduce(0) { max($0, Double(abs($1))) }
-    let norm = values.reduce(0.0) { $0 + (Double($1) / largest) * (Double($1) / largest) }.squareRoot() * largest
+    let norm =
+      values.reduce(0.0) { $0 + (Double($1) / largest) * (Double($1) / largest) }.squareRoot() * largest
     return values.map { Float(Double($0) / norm) }.withUnsafeBytes { Array($0) }
   }
 }
