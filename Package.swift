@@ -62,6 +62,7 @@ let package = Package(
     .testTarget(name: "WireTests", dependencies: ["Core", "Storage", "Wire"], swiftSettings: swiftFlags),
     .testTarget(name: "WasmTests", dependencies: ["Core", "CWasmtime", "Wasm"], swiftSettings: swiftFlags),
     .testTarget(
-      name: "NodeTests", dependencies: ["Core", "Storage", "Wire", "Wasm", "Node"], swiftSettings: swiftFlags),
+      name: "NodeTests", dependencies: ["Core", "Storage", "Wire", "Wasm", "Node"],
+      swiftSettings: swiftFlags),
   ]
 )

@@ -160,7 +160,9 @@ package final class SegmentFuzz {
     }
     let tablePages = 1  // the sample has fewer than 1,024 pages
     let dataPages = bytes.count / page - tablePages - 1
-    for index in 0..<dataPages { put(sum(index * page..<(index + 1) * page), at: dataPages * page + index * 4) }
+    for index in 0..<dataPages {
+      put(sum(index * page..<(index + 1) * page), at: dataPages * page + index * 4)
+    }
     let footer = bytes.count - page
     put(sum(dataPages * page..<footer), at: footer + SegmentFooter.tableChecksumOffset)
     put(sum(footer..<bytes.count - 4), at: bytes.count - 4)

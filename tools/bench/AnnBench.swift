@@ -9,8 +9,8 @@ struct AnnCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ann", abstract: "Nearest-neighbour search: recall, queries per second, latency.",
     discussion: """
-      Builds an index (or reuses the one that an earlier run left) and prints one JSON line about it and one for
-      each operating point. Without files it makes its own clustered data.
+      Builds an index (or reuses the one that an earlier run left) and prints one JSON line about it and one
+      for each operating point. Without files it makes its own clustered data.
 
       Examples:
         tools/run bench ann
@@ -56,7 +56,8 @@ struct AnnCommand: AsyncParsableCommand {
   func validate() throws {
     guard Metric(name: metric) != nil else { throw ValidationError("metric must be l2, ip or cosine") }
     guard (base == nil) == (queries == nil) else { throw ValidationError("--base and --queries go together") }
-    guard threadCounts.allSatisfy({ (1...64).contains($0) }), !threadCounts.isEmpty, !efforts.isEmpty, seconds > 0
+    guard threadCounts.allSatisfy({ (1...64).contains($0) }), !threadCounts.isEmpty, !efforts.isEmpty,
+      seconds > 0
     else { throw ValidationError("--threads and --effort take numbers such as 1,2") }
   }
 
@@ -96,7 +97,8 @@ struct AnnBench {
     let data: AnnData
     if let base = command.base, let queries = command.queries {
       data = try await AnnData.load(
-        base: base, queries: queries, truth: command.groundtruth, asFloats: command.floats, files: runtime.files)
+        base: base, queries: queries, truth: command.groundtruth, asFloats: command.floats,
+        files: runtime.files)
     } else {
       data = AnnData.make(
         count: command.count, dimension: command.dimension, queries: 1000, seed: command.seed)
@@ -133,16 +135,19 @@ struct AnnBench {
     }
     let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
     let micros = results.flatMap(\.micros).sorted()
-    func percentile(_ share: Double) -> Double { micros[min(micros.count - 1, Int(Double(micros.count) * share))] }
+    func percentile(_ share: Double) -> Double {
+      micros[min(micros.count - 1, Int(Double(micros.count) * share))]
+    }
     let found = results.reduce(0) { $0 + $1.found }
     let pages = results.reduce(0) { $0 + $1.pagesRead }
-    JSONLine.print(.object([
-      "recall10": JSON(Double(found) / Double(results.reduce(0) { $0 + $1.possible })),
-      "qps": JSON((Double(micros.count) / elapsed).rounded()),
-      "mean_us": JSON(micros.reduce(0, +) / Double(micros.count)), "p50_us": JSON(percentile(0.5)),
-      "p99_us": JSON(percentile(0.99)), "ios_per_query": JSON(Double(pages) / Double(micros.count)),
-      "threads": JSON(threads), "param": JSON(effort),
-    ]))
+    JSONLine.print(
+      .object([
+        "recall10": JSON(Double(found) / Double(results.reduce(0) { $0 + $1.possible })),
+        "qps": JSON((Double(micros.count) / elapsed).rounded()),
+        "mean_us": JSON(micros.reduce(0, +) / Double(micros.count)), "p50_us": JSON(percentile(0.5)),
+        "p99_us": JSON(percentile(0.99)), "ios_per_query": JSON(Double(pages) / Double(micros.count)),
+        "threads": JSON(threads), "param": JSON(effort),
+      ]))
   }
 
   private struct WorkerResult: Sendable {

@@ -88,7 +88,8 @@ struct AnnIndex {
     let schema = CollectionSchema(
       dimension: data.dimension, element: data.element, metric: metric, degree: command.degree,
       buildEffort: command.buildEffort)
-    let directory = "\(command.directory)/\(data.name)-\(metric.name)-\(command.degree)-\(command.buildEffort)"
+    let directory =
+      "\(command.directory)/\(data.name)-\(metric.name)-\(command.degree)-\(command.buildEffort)"
     let path = directory + "/collections/" + collectionName
     var options = StorageOptions(
       sync: .none, memtableRows: max(data.base.count, 1), memtableEntryBytes: 256 * max(data.base.count, 1),

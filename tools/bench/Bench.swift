@@ -6,5 +6,7 @@ import ArgumentParser
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures Roost on this machine.",
-    subcommands: [AnnCommand.self, IngestCommand.self, KernelsCommand.self, RingCommand.self, WasmCommand.self])
+    subcommands: [
+      AnnCommand.self, IngestCommand.self, KernelsCommand.self, RingCommand.self, WasmCommand.self,
+    ])
 }

@@ -8,7 +8,8 @@ enum CrashReport {
   nonisolated(unsafe) private static var prefix: [UInt8] = []
 
   static func begin(target: String, seed: UInt64) {
-    prefix = Array("\ncrashed; to reproduce: tools/run fuzz \(target) --seed \(seed) --iterations 1 --first ".utf8)
+    prefix = Array(
+      "\ncrashed; to reproduce: tools/run fuzz \(target) --seed \(seed) --iterations 1 --first ".utf8)
   }
 
   /// Catches the signals by which a Swift program dies.

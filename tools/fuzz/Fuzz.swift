@@ -31,7 +31,8 @@ struct Fuzz: ParsableCommand {
 
   func validate() throws {
     guard target == "all" || FuzzTarget.names.contains(target) else {
-      throw ValidationError("'\(target)' is no target; there are \(FuzzTarget.names.joined(separator: ", ")) and all")
+      throw ValidationError(
+        "'\(target)' is no target; there are \(FuzzTarget.names.joined(separator: ", ")) and all")
     }
   }
 

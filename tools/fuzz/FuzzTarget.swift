@@ -10,7 +10,8 @@ enum FuzzTarget {
   typealias Attack = (inout InputSource) throws -> Void
 
   static let names = [
-    "wire", "wal", "manifest", "smallfile", "footer", "segment", "payload", "filter", "vectorfile", "json", "guest",
+    "wire", "wal", "manifest", "smallfile", "footer", "segment", "payload", "filter", "vectorfile", "json",
+    "guest",
   ]
 
   static func make(_ name: String) throws -> Attack {
@@ -21,8 +22,10 @@ enum FuzzTarget {
     case "wal": return logAttack(kind: 0, samples: walSamples)
     case "manifest": return logAttack(kind: 1, samples: [])
     case "smallfile":
-      let samples = ["roost-clean 1\nlog 1 24\nlog 2 4096\ncrc32c 00000000\n", "00000017.wal", "MANIFEST-00000003"]
-        .map { Array($0.utf8) }
+      let samples = [
+        "roost-clean 1\nlog 1 24\nlog 2 4096\ncrc32c 00000000\n", "00000017.wal", "MANIFEST-00000003",
+      ]
+      .map { Array($0.utf8) }
       return { StorageFuzz.smallFile($0.mutated(samples)) }
     case "footer":
       let samples = [StorageFuzz.sampleFooter()]
@@ -30,7 +33,10 @@ enum FuzzTarget {
     case "segment":
       let segment = try SegmentFuzz()
       return { source in
-        try segment.run((0...source.below(6)).map { _ in (source.below(segment.count), source.pick([0, 0xff, source.byte()])) })
+        try segment.run(
+          (0...source.below(6)).map { _ in
+            (source.below(segment.count), source.pick([0, 0xff, source.byte()]))
+          })
       }
     case "payload":
       let samples = payloadSamples
@@ -69,7 +75,9 @@ enum FuzzTarget {
     let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../spec/vectors").standardized
     let files = (try? FileManager.default.subpathsOfDirectory(atPath: folder.path)) ?? []
     let frames = files.filter { $0.hasSuffix(".hex") }.sorted().compactMap { name -> [UInt8]? in
-      guard let text = try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8) else { return nil }
+      guard let text = try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8) else {
+        return nil
+      }
       return bytes(hex: text)
     }
     // Past the header, a frame is the body of a message; the fuzz entry takes the opcode before it.
@@ -125,12 +133,15 @@ enum FuzzTarget {
   }
 
   private static var vectorFileSamples: [[UInt8]] {
-    func words(_ values: [UInt32]) -> [UInt8] { values.flatMap { value in withUnsafeBytes(of: value) { Array($0) } } }
+    func words(_ values: [UInt32]) -> [UInt8] {
+      values.flatMap { value in withUnsafeBytes(of: value) { Array($0) } }
+    }
     var samples: [[UInt8]] = []
     for format in UInt8(0)..<9 {
       samples.append([format] + words([3, 4] + [UInt32](repeating: 0x3f80_0000, count: 24)))
       samples.append([format] + words([4, 1, 2, 3, 4, 4, 1, 2, 3, 4]))
-      let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }                                    \n"
+      let header =
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }                                    \n"
       samples.append(
         [format, 0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count), 0] + Array(header.utf8)
           + words([UInt32](repeating: 0, count: 6)))

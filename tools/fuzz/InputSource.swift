@@ -32,7 +32,9 @@ struct InputSource {
     case 4: bytes.removeSubrange(place..<min(bytes.count, place + below(9)))
     case 5: bytes.removeSubrange(place...)
     case 6:  // a number of four or eight bytes, as lengths are
-      for index in place..<min(bytes.count, place + pick([2, 4, 8])) { bytes[index] = pick([0, 0xff, 0x7f, byte()]) }
+      for index in place..<min(bytes.count, place + pick([2, 4, 8])) {
+        bytes[index] = pick([0, 0xff, 0x7f, byte()])
+      }
     case 7:  // a piece of another sample
       let other = pick(samples)
       let start = below(other.count + 1)

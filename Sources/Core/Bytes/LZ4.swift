@@ -30,7 +30,8 @@ public enum LZ4 {
     }
   }
 
-  public static func decompress(_ bytes: UnsafeRawBufferPointer, rawCount: Int) throws(RoostError) -> [UInt8] {
+  public static func decompress(_ bytes: UnsafeRawBufferPointer, rawCount: Int) throws(RoostError) -> [UInt8]
+  {
     guard rawCount >= 0, rawCount < Int(LZ4_MAX_INPUT_SIZE), bytes.count < Int(LZ4_MAX_INPUT_SIZE) else {
       throw RoostError(.corrupted, "an LZ4 block claims \(rawCount) bytes")
     }

@@ -104,7 +104,8 @@ extension Value {
 
   private static func expect(_ reader: ByteReader, at end: Int) throws(RoostError) {
     guard reader.offset == end else {
-      throw RoostError(.corrupted, "a nested value does not end where it says", at: "payload byte \(reader.offset)")
+      throw RoostError(
+        .corrupted, "a nested value does not end where it says", at: "payload byte \(reader.offset)")
     }
   }
 }
@@ -139,7 +140,8 @@ extension Payload {
       let start = reader.offset
       let name = try reader.string("field name", atMost: Limits.fieldNameBytesMax)
       if let previous, !previous.utf8.lexicographicallyPrecedes(name.utf8) {
-        throw RoostError(.corrupted, "field '\(name)' is out of order or repeated", at: "payload byte \(start)")
+        throw RoostError(
+          .corrupted, "field '\(name)' is out of order or repeated", at: "payload byte \(start)")
       }
       fields[name] = try Value(from: &reader, depth: depth)
       previous = name
@@ -171,7 +173,8 @@ extension Payload {
   private static func validate(_ fields: [String: Value], depth: Int, path: String) throws(RoostError) {
     guard fields.count <= Limits.payloadFieldsMax else {
       throw RoostError(
-        .limitExceeded, "\(fields.count) fields, the limit is \(Limits.payloadFieldsMax)", at: "payload\(path)")
+        .limitExceeded, "\(fields.count) fields, the limit is \(Limits.payloadFieldsMax)",
+        at: "payload\(path)")
     }
     for (name, value) in fields {
       guard !name.isEmpty, name.utf8.count <= Limits.fieldNameBytesMax else {

@@ -48,7 +48,8 @@ public struct CollectionSchema: Sendable, Equatable {
     if let embedder {
       try validateName(embedder.module, what: "module")
       guard !embedder.sourceField.isEmpty, embedder.sourceField.utf8.count <= Limits.fieldNameBytesMax else {
-        throw refuse("the embedder's source field must have 1 to \(Limits.fieldNameBytesMax) bytes", "schema.embedder")
+        throw refuse(
+          "the embedder's source field must have 1 to \(Limits.fieldNameBytesMax) bytes", "schema.embedder")
       }
     }
   }
@@ -69,7 +70,8 @@ public struct CollectionSchema: Sendable, Equatable {
   public init(from reader: inout ByteReader) throws(RoostError) {
     dimension = Int(try reader.u32())
     let start = reader.offset
-    guard let element = VectorElement(rawValue: try reader.u8()), let metric = Metric(rawValue: try reader.u8())
+    guard let element = VectorElement(rawValue: try reader.u8()),
+      let metric = Metric(rawValue: try reader.u8())
     else { throw RoostError(.corrupted, "unknown vector element or metric", at: "byte \(start)") }
     self.element = element
     self.metric = metric
@@ -91,11 +93,13 @@ public struct CollectionSchema: Sendable, Equatable {
   public func validate(_ vector: Vector) throws(RoostError) {
     guard vector.element == element else {
       throw RoostError(
-        .invalidArgument, "vector of \(vector.element.name), the collection holds \(element.name)", at: "vector")
+        .invalidArgument, "vector of \(vector.element.name), the collection holds \(element.name)",
+        at: "vector")
     }
     guard vector.dimension == dimension else {
       throw RoostError(
-        .invalidArgument, "vector of dimension \(vector.dimension), the collection has \(dimension)", at: "vector")
+        .invalidArgument, "vector of dimension \(vector.dimension), the collection has \(dimension)",
+        at: "vector")
     }
     var isZero = true
     if element == .f32 {
@@ -117,7 +121,8 @@ public struct CollectionSchema: Sendable, Equatable {
   }
 }
 
-/// Names of collections and modules: 1 to 64 characters of a-z, A-Z, 0-9, '-', '_' and '.', not starting with '.'.
+/// Names of collections and modules: 1 to 64 characters of a-z, A-Z, 0-9, '-', '_' and '.', not starting
+/// with '.'.
 public func validateName(_ name: String, what: String) throws(RoostError) {
   let allowed = name.utf8.allSatisfy { byte in
     switch byte {

@@ -13,7 +13,9 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
   /// Reads `host:port` or `[v6]:port`; a missing port is `defaultPort`.
   public init(text: String, defaultPort: UInt16) throws(RoostError) {
     func refuse() -> RoostError {
-      RoostError(.invalidArgument, "'\(text)' is not an address", at: "address", remedy: "write host:port or [v6]:port")
+      RoostError(
+        .invalidArgument, "'\(text)' is not an address", at: "address", remedy: "write host:port or [v6]:port"
+      )
     }
     var host = text[...]
     var port = defaultPort

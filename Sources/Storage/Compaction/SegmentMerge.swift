@@ -56,7 +56,8 @@ extension Collection {
   /// The graph of the merged rows, in their new numbers.
   private func buildGraph(_ plan: MergePlan) async throws(RoostError) -> GrowingGraph {
     let graph = try GrowingGraph(
-      shape: schema.shape, degree: schema.degree, buildEffort: schema.buildEffort, capacity: plan.places.count)
+      shape: schema.shape, degree: schema.degree, buildEffort: schema.buildEffort, capacity: plan.places.count
+    )
     for (index, input) in plan.inputs.enumerated() {
       let rows = plan.newRows[index]
       try await input.graph.forEachNode { (old, vector, neighbours) in

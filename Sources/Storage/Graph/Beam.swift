@@ -37,7 +37,8 @@ struct Beam {
       count &-= 1
     }
     // A key is its bits.
-    let position = roost_insert_key(UnsafeMutableRawPointer(keys).assumingMemoryBound(to: UInt64.self), count, key.bits)
+    let position = roost_insert_key(
+      UnsafeMutableRawPointer(keys).assumingMemoryBound(to: UInt64.self), count, key.bits)
     count &+= 1
     if position < cursor { cursor = position }
     return leaving

@@ -57,7 +57,8 @@ extension NodeSource {
   }
 
   private func searchAll(
-    from entries: some Sequence<UInt32>, query: UnsafeRawPointer, beam: inout Beam, visited: inout RowSet.Marks,
+    from entries: some Sequence<UInt32>, query: UnsafeRawPointer, beam: inout Beam,
+    visited: inout RowSet.Marks,
     batch: ScratchBatch
   ) throws(RoostError) {
     for row in entries where visited.insert(row) {
@@ -109,7 +110,8 @@ extension NodeSource {
   /// - Parameter upcoming: the row whose neighbours will probably be asked for next.
   @inline(__always)
   private func scoreNeighbours(
-    of row: UInt32, upcoming: UInt32?, query: UnsafeRawPointer, visited: inout RowSet.Marks, batch: ScratchBatch
+    of row: UInt32, upcoming: UInt32?, query: UnsafeRawPointer, visited: inout RowSet.Marks,
+    batch: ScratchBatch
   ) throws(RoostError) -> Int {
     let fresh = visited.keepNew(batch.rows, try neighbours(of: row, into: batch.rows))
     try locate(batch.rows, fresh, into: batch.pointers)

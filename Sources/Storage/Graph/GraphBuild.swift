@@ -8,8 +8,8 @@ extension GrowingGraph {
   private static let entrySample = 256
 
   /// Inserts rows whose vectors are in the arena, on all workers, in an order that jumps about, so that
-  /// rows stored in some order of their own do not grow the graph from one corner. Stops between runs when the
-  /// task is cancelled, leaving the remaining rows out.
+  /// rows stored in some order of their own do not grow the graph from one corner. Stops between runs when
+  /// the task is cancelled, leaving the remaining rows out.
   /// - Parameter progress: gets the number of rows done so far, from any thread.
   func insertAll(
     rows: Range<Int>, workers: any Workers, progress: @escaping @Sendable (Int) -> Void = { _ in }
@@ -31,7 +31,9 @@ extension GrowingGraph {
   }
 
   /// Moves the entry to the most central row of a sample.
-  func improveEntry() { setEntry(medoid(of: (0..<capacity).lazy.map { UInt32($0) }, capacity, mustBePresent: true)) }
+  func improveEntry() {
+    setEntry(medoid(of: (0..<capacity).lazy.map { UInt32($0) }, capacity, mustBePresent: true))
+  }
 
   /// Makes every list at most `degree` long and every row reachable from the entry. To be called when
   /// no more rows will come; searches may go on meanwhile.

@@ -119,7 +119,9 @@ extension GrowingGraph {
     locate(rows, count, into: pointers)
     links.batch(from: row, to: rows, pointers, count, into: scratch.distances.base)
     let keys = scratch.backKeys.base
-    for index in 0..<count { keys[index] = CandidateKey(distance: scratch.distances[index], row: rows[index]) }
+    for index in 0..<count {
+      keys[index] = CandidateKey(distance: scratch.distances[index], row: rows[index])
+    }
     sortKeys(keys, count)
     return keys
   }

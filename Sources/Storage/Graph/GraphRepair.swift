@@ -97,7 +97,9 @@ extension GrowingGraph {
       }
       var rows = [UInt32](repeating: 0, count: list.slots)
       let count = list.read(into: &rows)
-      guard let spare = (0..<count).last(where: { walk.predecessor(of: rows[$0]) != near }) else { return false }
+      guard let spare = (0..<count).last(where: { walk.predecessor(of: rows[$0]) != near }) else {
+        return false
+      }
       list.replace(at: spare, with: row)
       return true
     }

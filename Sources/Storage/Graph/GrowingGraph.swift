@@ -52,7 +52,9 @@ final class GrowingGraph: Sendable {
   func contains(_ row: UInt32) -> Bool { lists.contains(row) }
 
   /// Neighbours of a row, at most `neighboursMax`, into `list`; returns how many.
-  func neighbours(of row: UInt32, into list: UnsafeMutablePointer<UInt32>) -> Int { lists.read(row, into: list) }
+  func neighbours(of row: UInt32, into list: UnsafeMutablePointer<UInt32>) -> Int {
+    lists.read(row, into: list)
+  }
 
   /// Seeds the graph with a row and its known neighbours, whose vectors must be in the arena. Neighbours
   /// beyond `neighboursMax` are left out. Load every row that is a neighbour before the first insert.

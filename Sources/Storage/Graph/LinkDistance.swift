@@ -39,7 +39,8 @@ final class LinkDistance: Sendable {
   /// The distances from `row` to `count` rows, whose vectors lie at `pointers`.
   @inline(__always)
   func batch(
-    from row: UInt32, to rows: UnsafePointer<UInt32>, _ pointers: UnsafePointer<UnsafeRawPointer>, _ count: Int,
+    from row: UInt32, to rows: UnsafePointer<UInt32>, _ pointers: UnsafePointer<UnsafeRawPointer>,
+    _ count: Int,
     into distances: UnsafeMutablePointer<Float>
   ) {
     function.batch(vectors.pointer(Int(row)), pointers, count, into: distances)

@@ -8,8 +8,8 @@ extension GrowingGraph {
   ///
   /// Runs are filled one by one: from a first row, always the row that most of the run's rows lead to,
   /// their nearest neighbours counting most. The first rows follow a walk in breadth, so that runs that
-  /// are near each other in the file are near each other in space. Takes about a microsecond a row; no inserts may
-  /// run meanwhile.
+  /// are near each other in the file are near each other in space. Takes about a microsecond a row; no inserts
+  /// may run meanwhile.
   func localityOrder(of rows: [UInt32]) -> [UInt32] {
     let layout = NodeLayout(shape: shape, degree: degree)
     var filler = RunFiller(graph: self, runSize: layout.blocksPerRun, rows: rows)
@@ -68,7 +68,8 @@ private struct RunFiller {
     while order.count % runSize != 0 {
       var best = 0
       var bestScore: UInt32 = 0
-      for index in reached.indices where scores[Int(reached[index])] > bestScore && isOpen[Int(reached[index])] {
+      for index in reached.indices
+      where scores[Int(reached[index])] > bestScore && isOpen[Int(reached[index])] {
         best = index
         bestScore = scores[Int(reached[index])]
       }

@@ -43,7 +43,9 @@ struct MappedNodes: NodeSource, @unchecked Sendable {
 
   @inline(never)
   private func verify(_ run: Int) throws(RoostError) {
-    for page in 0..<layout.pagesPerRun { _ = try file.mappedPage(firstPage + run * layout.pagesPerRun + page) }
+    for page in 0..<layout.pagesPerRun {
+      _ = try file.mappedPage(firstPage + run * layout.pagesPerRun + page)
+    }
     verified.insert(run)
   }
 
@@ -102,7 +104,8 @@ extension NodeLayout {
         if id == Self.none { return index }
         let place = place()
         throw .corrupted(
-          "row \(row) has neighbour \(id), there are \(rowCount) rows", file: place.file, offset: place.offset)
+          "row \(row) has neighbour \(id), there are \(rowCount) rows", file: place.file, offset: place.offset
+        )
       }
       list[index] = id
     }

@@ -38,7 +38,9 @@ final class NeighbourLists: Sendable {
     return memory.base.assumingMemoryBound(to: Atomic<UInt32>.self) + Int(row) &* wordsPerRow
   }
 
-  func contains(_ row: UInt32) -> Bool { words(row).pointee.load(ordering: .acquiring) & Self.presentBit != 0 }
+  func contains(_ row: UInt32) -> Bool {
+    words(row).pointee.load(ordering: .acquiring) & Self.presentBit != 0
+  }
 
   func count(_ row: UInt32) -> Int { Int(words(row).pointee.load(ordering: .acquiring) & Self.countMask) }
 
@@ -66,7 +68,8 @@ final class NeighbourLists: Sendable {
       let value = words.pointee.load(ordering: .relaxed)
       if value & Self.lockBit == 0,
         words.pointee.weakCompareExchange(
-          expected: value, desired: value | Self.lockBit, successOrdering: .acquiring, failureOrdering: .relaxed
+          expected: value, desired: value | Self.lockBit, successOrdering: .acquiring,
+          failureOrdering: .relaxed
         ).exchanged
       {
         break

@@ -11,8 +11,8 @@ extension SegmentGraph {
   /// The `k` nearest accepted rows, ascending by distance, then row, by reads through the file's queue.
   ///
   /// Goes on until no unopened row is estimated nearer than the w-th accepted one, where w is the larger
-  /// of `k` and a third of `effort`. All rows of an opened run are compared, not only the one it was opened for. The bytes of `query` must stay valid
-  /// until the call returns. Throws `.corrupted` when a page or a neighbour id is damaged, `.io`.
+  /// of `k` and a third of `effort`. All rows of an opened run are compared, not only the one it was opened
+  /// for. The bytes of `query` must stay valid until the call returns. Throws `.corrupted` when a page or a neighbour id is damaged, `.io`.
   /// - Returns: the number of reads.
   func searchPaged<A: RowAcceptor>(
     query: UnsafeRawPointer, k: Int, effort: Int, acceptor: inout A, scratch: GraphScratch,
@@ -69,7 +69,8 @@ private struct PagedSearch {
   /// Reads in flight; few on the way to the neighbourhood, where most guesses are wrong, more in it.
   private var width = PagedSearch.firstWidth
 
-  init(_ graph: SegmentGraph, _ codes: CodeTable, query: UnsafeRawPointer, width: Int, scratch: GraphScratch) {
+  init(_ graph: SegmentGraph, _ codes: CodeTable, query: UnsafeRawPointer, width: Int, scratch: GraphScratch)
+  {
     self.graph = graph
     layout = graph.layout
     self.codes = codes
@@ -80,7 +81,8 @@ private struct PagedSearch {
     visited = scratch.visited.begin(rowCount: graph.count)
     compared = paged.compared.begin(rowCount: graph.count)
     expanded = paged.expanded.begin(rowCount: graph.count)
-    scratch.reserveBatch(max(Self.landmarkBatch, graph.layout.degree, graph.layout.blocksPerRun, graph.entryPoints.count))
+    scratch.reserveBatch(
+      max(Self.landmarkBatch, graph.layout.degree, graph.layout.blocksPerRun, graph.entryPoints.count))
     scratch.accepted.reserve(width)
     scratch.frontier.removeAll()
     batch = scratch.batch
@@ -113,12 +115,15 @@ private struct PagedSearch {
         if paged.slotIsReading[slot] {
           paged.waiting.append(next.row)
         } else {
-          try open(run, UnsafeRawPointer(paged.buffer.base + paged.range(ofSlot: slot).lowerBound), for: next.row, &acceptor)
+          try open(
+            run, UnsafeRawPointer(paged.buffer.base + paged.range(ofSlot: slot).lowerBound), for: next.row,
+            &acceptor)
         }
       } else {
         let slot = paged.takeSlot(for: run)
         paged.waiting.append(next.row)
-        queue.submit(into: paged.buffer, range: paged.range(ofSlot: slot), at: graph.fileOffset(ofRun: run), tag: slot)
+        queue.submit(
+          into: paged.buffer, range: paged.range(ofSlot: slot), at: graph.fileOffset(ofRun: run), tag: slot)
         reads += 1
       }
     }

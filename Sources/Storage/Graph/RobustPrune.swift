@@ -45,7 +45,8 @@ struct RobustPrune: Sendable {
   @inline(__always)
   private func isOccluded(
     _ candidate: CandidateKey, by chosen: UnsafeMutablePointer<UInt32>,
-    _ pointers: UnsafeMutablePointer<UnsafeRawPointer>, _ picked: Int, _ distances: UnsafeMutablePointer<Float>
+    _ pointers: UnsafeMutablePointer<UnsafeRawPointer>, _ picked: Int,
+    _ distances: UnsafeMutablePointer<Float>
   ) -> Bool {
     let threshold = candidate.distance / alpha
     var start = 0

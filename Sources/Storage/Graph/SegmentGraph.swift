@@ -141,7 +141,8 @@ final class SegmentGraph: Sendable {
   func forEachNode(_ body: (UInt32, UnsafeRawBufferPointer, [UInt32]) -> Void) async throws(RoostError) {
     let runCount = layout.runCount(rows: count)
     let runsPerRead = max(1, (256 << 10) / layout.runBytes)
-    let buffer = file.isMapped ? nil : IOBuffer(count: runsPerRead * layout.runBytes, alignment: PagedFile.pageBytes)
+    let buffer =
+      file.isMapped ? nil : IOBuffer(count: runsPerRead * layout.runBytes, alignment: PagedFile.pageBytes)
     var list = [UInt32](repeating: 0, count: layout.degree)
     for firstRun in stride(from: 0, to: runCount, by: runsPerRead) {
       let runs = firstRun..<min(firstRun + runsPerRead, runCount)
@@ -158,14 +159,17 @@ final class SegmentGraph: Sendable {
         let run = layout.run(of: row)
         let block: UnsafeRawPointer
         if let buffer {
-          block = UnsafeRawPointer(buffer.base) + (run - firstRun) * layout.runBytes + layout.offset(of: row, inRun: run)
+          block =
+            UnsafeRawPointer(buffer.base) + (run - firstRun) * layout.runBytes
+            + layout.offset(of: row, inRun: run)
         } else {
           block = try nodes.block(row)
         }
         let found = try layout.readNeighbours(block, of: row, rowCount: count, into: &list) {
           (file.path, fileOffset(ofRun: run))
         }
-        body(row, UnsafeRawBufferPointer(start: block, count: layout.shape.rowBytes), Array(list.prefix(found)))
+        body(
+          row, UnsafeRawBufferPointer(start: block, count: layout.shape.rowBytes), Array(list.prefix(found)))
       }
     }
   }

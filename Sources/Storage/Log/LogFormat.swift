@@ -64,7 +64,9 @@ enum LogFormat {
   }
 
   /// Appends one frame to `writer`.
-  static func encodeFrame(_ body: [UInt8], sequence: UInt64, syncedThrough: UInt64, into writer: inout ByteWriter) {
+  static func encodeFrame(
+    _ body: [UInt8], sequence: UInt64, syncedThrough: UInt64, into writer: inout ByteWriter
+  ) {
     precondition(body.count <= bodyBytesMax)
     let packed = body.count >= compressionThresholdBytes ? LZ4.compress(body) : nil
     let stored = packed ?? body

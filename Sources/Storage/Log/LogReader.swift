@@ -77,14 +77,17 @@ enum LogReader {
     }
     if let exactLength, exactLength != UInt64(offset) || bytes.count != offset {
       throw .corrupted(
-        "the log was closed at \(exactLength) bytes, its good frames end here", file: path, offset: UInt64(offset))
+        "the log was closed at \(exactLength) bytes, its good frames end here", file: path,
+        offset: UInt64(offset))
     }
     if offset < bytes.count { try checkTail(bytes, from: offset, path: path) }
     return Outcome(length: UInt64(offset), tornBytes: UInt64(bytes.count - offset))
   }
 
   /// Looks for a later frame that vouches for the bytes at `start`.
-  private static func checkTail(_ bytes: UnsafeRawBufferPointer, from start: Int, path: String) throws(RoostError) {
+  private static func checkTail(_ bytes: UnsafeRawBufferPointer, from start: Int, path: String)
+    throws(RoostError)
+  {
     var offset = start + 1
     let first = UInt8(truncatingIfNeeded: LogFormat.frameMagic)
     while offset + LogFormat.frameHeaderBytes <= bytes.count {

@@ -23,7 +23,8 @@ struct CleanMarker: Sendable, Equatable {
     var logs: [UInt64: UInt64] = [:]
     for line in try await SmallFile.read(path, title: title, files: files) {
       let words = line.split(separator: " ")
-      guard words.count == 3, words[0] == "log", let number = UInt64(words[1]), let length = UInt64(words[2]) else {
+      guard words.count == 3, words[0] == "log", let number = UInt64(words[1]), let length = UInt64(words[2])
+      else {
         throw .corrupted("line '\(line)' is not understood", file: path, offset: 0)
       }
       logs[number] = length

@@ -53,7 +53,8 @@ final class Manifest: @unchecked Sendable {
     try edit.apply(to: &next)
     var writer = ByteWriter()
     LogFormat.encodeFrame(
-      ManifestRecord.edit(edit).encoded(), sequence: sequence + 1, syncedThrough: log.syncedThrough, into: &writer)
+      ManifestRecord.edit(edit).encoded(), sequence: sequence + 1, syncedThrough: log.syncedThrough,
+      into: &writer)
     try await log.append(writer.bytes)
     try await log.sync()
     sequence += 1
@@ -90,7 +91,9 @@ final class Manifest: @unchecked Sendable {
     try? await files.remove(old.path)  // an orphan is removed at the next opening
   }
 
-  private static func makeCurrent(_ directory: String, number: UInt64, files: any FileSystem) async throws(RoostError) {
+  private static func makeCurrent(_ directory: String, number: UInt64, files: any FileSystem)
+    async throws(RoostError)
+  {
     try await SmallFile.write(
       directory + "/" + currentName, title: currentTitle, lines: [FileName.manifest(number)],
       directory: directory, files: files)
@@ -121,7 +124,9 @@ final class Manifest: @unchecked Sendable {
   }
 
   /// Reads CURRENT and the manifest that it names; changes nothing.
-  static func load(_ directory: String, clean: CleanMarker?, files: any FileSystem) async throws(RoostError) -> Loaded {
+  static func load(_ directory: String, clean: CleanMarker?, files: any FileSystem) async throws(RoostError)
+    -> Loaded
+  {
     let current = directory + "/" + currentName
     let lines = try await SmallFile.read(current, title: currentTitle, files: files)
     guard lines.count == 1, case .manifest(let number) = FileName(lines[0]) else {

@@ -27,7 +27,9 @@ package enum SmallFile {
   }
 
   /// The lines after the title.
-  package static func read(_ path: String, title: String, files: any FileSystem) async throws(RoostError) -> [String] {
+  package static func read(_ path: String, title: String, files: any FileSystem) async throws(RoostError)
+    -> [String]
+  {
     let file = try await files.open(path, [.read])
     let buffer: IOBuffer
     do throws(RoostError) {
@@ -46,7 +48,9 @@ package enum SmallFile {
     return try parse(buffer.bytes, path: path, title: title)
   }
 
-  static func parse(_ bytes: UnsafeRawBufferPointer, path: String, title: String) throws(RoostError) -> [String] {
+  static func parse(_ bytes: UnsafeRawBufferPointer, path: String, title: String) throws(RoostError)
+    -> [String]
+  {
     func refuse(_ message: String) -> RoostError { .corrupted(message, file: path, offset: 0) }
     guard let text = String(validating: bytes, as: UTF8.self), text.last == "\n" else {
       throw refuse("the file is damaged")
@@ -54,7 +58,9 @@ package enum SmallFile {
     var lines = text.dropLast().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     let sum = lines.removeLast()
     let body = lines.map { $0 + "\n" }.joined()
-    guard sum == "crc32c \(hex(crc32c(Array(body.utf8))))" else { throw refuse("the file has a wrong checksum") }
+    guard sum == "crc32c \(hex(crc32c(Array(body.utf8))))" else {
+      throw refuse("the file has a wrong checksum")
+    }
     guard lines.first == title else {
       throw RoostError(
         .unsupportedVersion, "the file begins with '\(lines.first ?? "")', expected '\(title)'", at: path,

@@ -69,7 +69,8 @@ enum ManifestRecord {
       Self.encodeRows(state.segments, into: &writer)
     case .edit(let edit):
       writer.u8(Self.editTag)
-      Self.encodeCounters(edit.nextFileNumber, edit.walFloor, edit.flushedSequence, edit.lastVersion, into: &writer)
+      Self.encodeCounters(
+        edit.nextFileNumber, edit.walFloor, edit.flushedSequence, edit.lastVersion, into: &writer)
       for numbers in [edit.addedSegments, edit.removedSegments] {
         writer.count(numbers.count)
         for number in numbers { writer.u64(number) }
@@ -97,7 +98,8 @@ enum ManifestRecord {
           VersionEdit(
             nextFileNumber: counters.next, walFloor: counters.floor, flushedSequence: counters.sequence,
             lastVersion: counters.version, addedSegments: try Self.decodeNumbers(from: &reader),
-            removedSegments: try Self.decodeNumbers(from: &reader), deadRows: try Self.decodeRows(from: &reader)))
+            removedSegments: try Self.decodeNumbers(from: &reader),
+            deadRows: try Self.decodeRows(from: &reader)))
       case let tag: throw RoostError(.corrupted, "unknown manifest record \(tag)")
       }
       try reader.expectEnd("manifest record")
@@ -151,7 +153,9 @@ enum ManifestRecord {
       var previous: UInt64 = 0
       for _ in 0..<count {
         previous += try reader.varint() & 0xffff_ffff
-        guard previous <= UInt64(UInt32.max) else { throw RoostError(.corrupted, "a dead row exceeds 32 bits") }
+        guard previous <= UInt64(UInt32.max) else {
+          throw RoostError(.corrupted, "a dead row exceeds 32 bits")
+        }
         rows.append(UInt32(previous))
       }
       guard result.updateValue(rows, forKey: number) == nil else {

@@ -48,7 +48,9 @@ final class EntryArena: Sendable {
     used.store(UInt64(start + total), at: 0)
   }
 
-  private func entry(_ row: Int) -> UnsafeRawPointer { UnsafeRawPointer(memory.base + Int(offsets.load(row))) }
+  private func entry(_ row: Int) -> UnsafeRawPointer {
+    UnsafeRawPointer(memory.base + Int(offsets.load(row)))
+  }
 
   func version(_ row: Int) -> Version {
     let base = entry(row)
@@ -60,7 +62,8 @@ final class EntryArena: Sendable {
   /// The encoded id (`RecordID.encode`).
   func idBytes(_ row: Int) -> UnsafeRawBufferPointer {
     let base = entry(row)
-    return UnsafeRawBufferPointer(start: base + Self.fixedBytes, count: Int(base.load(fromByteOffset: 4, as: UInt8.self)))
+    return UnsafeRawBufferPointer(
+      start: base + Self.fixedBytes, count: Int(base.load(fromByteOffset: 4, as: UInt8.self)))
   }
 
   /// The encoded payload; valid as long as the arena.

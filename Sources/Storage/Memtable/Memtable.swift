@@ -32,7 +32,8 @@ final class Memtable: Sendable {
     capacity = options.memtableRows
     entries = try EntryArena(capacity: capacity, bytes: options.memtableEntryBytes)
     graph = try GrowingGraph(
-      shape: schema.shape, degree: schema.degree, buildEffort: min(options.memtableEffort, schema.buildEffort),
+      shape: schema.shape, degree: schema.degree,
+      buildEffort: min(options.memtableEffort, schema.buildEffort),
       capacity: capacity)
     deadAt = try AtomicWords(count: capacity)
   }

@@ -109,8 +109,14 @@ struct CodeBook: Sendable {
         floats[index] = vector.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
       }
       return
-    case .u8: for index in 0..<shape.dimension { floats[index] = Float(vector.load(fromByteOffset: index, as: UInt8.self)) }
-    case .i8: for index in 0..<shape.dimension { floats[index] = Float(vector.load(fromByteOffset: index, as: Int8.self)) }
+    case .u8:
+      for index in 0..<shape.dimension {
+        floats[index] = Float(vector.load(fromByteOffset: index, as: UInt8.self))
+      }
+    case .i8:
+      for index in 0..<shape.dimension {
+        floats[index] = Float(vector.load(fromByteOffset: index, as: Int8.self))
+      }
     }
     guard shape.metric == .cosine else { return }
     var squared: Float = 0

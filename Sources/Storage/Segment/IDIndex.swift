@@ -68,7 +68,9 @@ enum IDTable {
       if word == 0 { return nil }
       if word >> 32 == hash >> 32 {
         let row = Int(word & 0xffff_ffff) - 1
-        guard row >= 0, row < rows else { throw RoostError(.corrupted, "the id table names row \(row) of \(rows)") }
+        guard row >= 0, row < rows else {
+          throw RoostError(.corrupted, "the id table names row \(row) of \(rows)")
+        }
         let candidate = try id(row)
         if candidate.count == encoded.count, compareEncodedIDs(candidate, encoded) == 0 { return UInt32(row) }
       }

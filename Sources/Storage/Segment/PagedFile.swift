@@ -28,7 +28,9 @@ final class PagedFile: Sendable {
   private let verified: AtomicWords
 
   /// - Parameter checksums: CRC-32C of each page, already verified against the footer.
-  init(path: String, file: any File, mapping: FileMapping, isMapped: Bool, checksums: [UInt32]) throws(RoostError) {
+  init(path: String, file: any File, mapping: FileMapping, isMapped: Bool, checksums: [UInt32])
+    throws(RoostError)
+  {
     self.path = path
     self.file = file
     self.mapping = mapping
@@ -61,7 +63,8 @@ final class PagedFile: Sendable {
     guard index >= 0, index < pageCount else { throw outOfRange(index) }
     let sum = crc32c(UnsafeRawBufferPointer(start: bytes, count: Self.pageBytes))
     guard sum == checksums[index] else {
-      throw .corrupted("page \(index) has a wrong checksum", file: path, offset: UInt64(index * Self.pageBytes))
+      throw .corrupted(
+        "page \(index) has a wrong checksum", file: path, offset: UInt64(index * Self.pageBytes))
     }
   }
 
@@ -83,7 +86,9 @@ final class PagedFile: Sendable {
 
   /// The `index`th little-endian integer of a section that holds an array of them.
   @inline(__always)
-  func integer<T: FixedWidthInteger>(_ section: Section, _ index: Int, as type: T.Type = T.self) throws(RoostError) -> T {
+  func integer<T: FixedWidthInteger>(_ section: Section, _ index: Int, as type: T.Type = T.self)
+    throws(RoostError) -> T
+  {
     let size = MemoryLayout<T>.size
     return T(littleEndian: try bytes(section, index * size..<(index + 1) * size).loadUnaligned(as: T.self))
   }

@@ -91,7 +91,9 @@ final class PayloadBlocks: Sendable {
   var cachedBytes: Int { cache.withLock { $0.bytes } }
 
   func block(_ number: Int) throws(RoostError) -> PayloadBlock {
-    let cached: PayloadBlock?? = cache.withLock { $0.blocks.indices.contains(number) ? $0.blocks[number] : nil as PayloadBlock? }
+    let cached: PayloadBlock?? = cache.withLock {
+      $0.blocks.indices.contains(number) ? $0.blocks[number] : nil as PayloadBlock?
+    }
     if let cached = cached ?? nil { return cached }
     let block = try decode(number)
     cache.withLock { cache in
@@ -121,7 +123,8 @@ final class PayloadBlocks: Sendable {
     let rawField = try reader.u32()
     let rawCount = Int(rawField & ~LogFormat.compressedBit)
     let place = UInt64(payloads.firstPage * PagedFile.pageBytes) + min(offset, 1 << 48)
-    guard offset <= UInt64(payloads.byteCount), rawCount <= PayloadBlockBuilder.targetBytes + Limits.payloadBytesMax + 8
+    guard offset <= UInt64(payloads.byteCount),
+      rawCount <= PayloadBlockBuilder.targetBytes + Limits.payloadBytesMax + 8
     else { throw .corrupted("payload block \(number) is misplaced", file: file.path, offset: place) }
     let bytes = try file.bytes(payloads, Int(offset)..<Int(offset) + stored)
     guard rawField & LogFormat.compressedBit != 0 else { return PayloadBlock(bytes) }

@@ -58,7 +58,8 @@ final class Segment: Sendable {
       await buffered.close()
       throw error
     }
-    guard footer.dimension == schema.dimension, footer.element == schema.element, footer.metric == schema.metric
+    guard footer.dimension == schema.dimension, footer.element == schema.element,
+      footer.metric == schema.metric
     else {
       await buffered.close()
       throw .corrupted(
@@ -70,7 +71,8 @@ final class Segment: Sendable {
       await buffered.close()
       file = try await files.open(path, [.read, .direct])
     }
-    let paged = try PagedFile(path: path, file: file, mapping: mapping, isMapped: mapped, checksums: checksums)
+    let paged = try PagedFile(
+      path: path, file: file, mapping: mapping, isMapped: mapped, checksums: checksums)
     try checkSections(footer, path: path)
     let graph = try await SegmentGraph.open(
       file: paged, nodes: footer.section(.nodes), codes: footer.section(.codes), shape: schema.shape,
@@ -89,7 +91,8 @@ final class Segment: Sendable {
   ) throws(RoostError) -> (SegmentFooter, [UInt32]) {
     let pageBytes = PagedFile.pageBytes
     guard bytes.count >= pageBytes, bytes.count % pageBytes == 0 else {
-      throw .corrupted("a segment of \(bytes.count) bytes is cut short", file: path, offset: UInt64(bytes.count))
+      throw .corrupted(
+        "a segment of \(bytes.count) bytes is cut short", file: path, offset: UInt64(bytes.count))
     }
     let footer = try SegmentFooter(
       page: UnsafeRawBufferPointer(rebasing: bytes[(bytes.count - pageBytes)...]), file: path,
@@ -202,7 +205,8 @@ final class Segment: Sendable {
   @inline(__always)
   private func entryField(_ row: Int, _ at: Int) throws(RoostError) -> UInt32 {
     let start = row * Self.rowEntryBytes + at
-    return UInt32(littleEndian: try file.bytes(footer.section(.rows), start..<start + 4).loadUnaligned(as: UInt32.self))
+    return UInt32(
+      littleEndian: try file.bytes(footer.section(.rows), start..<start + 4).loadUnaligned(as: UInt32.self))
   }
 
   private func misplaced(_ what: String, _ row: Int) -> RoostError {

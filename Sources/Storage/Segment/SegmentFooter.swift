@@ -106,14 +106,19 @@ struct SegmentFooter: Sendable, Equatable {
         throw refuse("section \(kind) lies outside the file")
       }
     }
-    guard SectionKind.allCases.allSatisfy({ sections[$0] != nil }) else { throw refuse("a section is missing") }
-    guard entryPoints.allSatisfy({ $0 < UInt32(rowCount) }) else { throw refuse("an entry point does not exist") }
+    guard SectionKind.allCases.allSatisfy({ sections[$0] != nil }) else {
+      throw refuse("a section is missing")
+    }
+    guard entryPoints.allSatisfy({ $0 < UInt32(rowCount) }) else {
+      throw refuse("an entry point does not exist")
+    }
   }
 
   init() {}
 
   private mutating func decodeFields(from reader: inout ByteReader) throws(RoostError) {
-    guard let element = VectorElement(rawValue: try reader.u8()), let metric = Metric(rawValue: try reader.u8())
+    guard let element = VectorElement(rawValue: try reader.u8()),
+      let metric = Metric(rawValue: try reader.u8())
     else { throw RoostError(.corrupted, "unknown vector element or metric") }
     self.element = element
     self.metric = metric

@@ -8,7 +8,9 @@ struct SegmentSource: Sendable {
   /// Rows in the order in which the segment holds them; rows that are not listed are left out.
   var order: [UInt32]
   /// Encoded id, version and encoded payload of a graph row; the bytes are valid during the call.
-  var entry: @Sendable (UInt32, (UnsafeRawBufferPointer, Version, UnsafeRawBufferPointer) -> Void) throws(RoostError) -> Void
+  var entry:
+    @Sendable (UInt32, (UnsafeRawBufferPointer, Version, UnsafeRawBufferPointer) -> Void) throws(RoostError)
+      -> Void
   /// Ascending by id.
   var tombstones: [(id: RecordID, version: Version)]
   var lastSequence: UInt64
@@ -138,7 +140,9 @@ enum SegmentWriter {
       var table = ByteWriter(reserving: IDTable.slotCount(rows: offsets.count) * 8)
       for slot in IDTable.build(rows: offsets.count, id: id) { table.u64(slot) }
       var order = ByteWriter(reserving: offsets.count * 4)
-      for row in offsets.indices.sorted(by: { compareEncodedIDs(id($0), id($1)) < 0 }) { order.u32(UInt32(row)) }
+      for row in offsets.indices.sorted(by: { compareEncodedIDs(id($0), id($1)) < 0 }) {
+        order.u32(UInt32(row))
+      }
       return (table.bytes, order.bytes)
     }
   }

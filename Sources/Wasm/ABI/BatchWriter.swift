@@ -3,7 +3,8 @@
 import Core
 
 /// The places of one batch inside a buffer of `byteCount` bytes (`spec/wasm-abi.md`, "Batches"):
-/// `count + 1` little-endian u32 offsets from the start, the items back to back, then, 16-aligned, the output.
+/// `count + 1` little-endian u32 offsets from the start, the items back to back, then, 16-aligned, the
+/// output.
 struct BatchLayout {
   let itemsOffset: Int
   let outputOffset: Int

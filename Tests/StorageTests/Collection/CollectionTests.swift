@@ -146,7 +146,9 @@ import Testing
     let found = try await restored.get((0..<300).map { .number($0) })
     for (index, record) in found.enumerated() {
       #expect((record == nil) == (index < 50))
-      if let record { #expect(record.vector == records[index].vector && record.payload == records[index].payload) }
+      if let record {
+        #expect(record.vector == records[index].vector && record.payload == records[index].payload)
+      }
     }
     try await restored.close()
   }
@@ -165,17 +167,24 @@ import Testing
     #expect(await refusal(PutRecord(id: .number(1), vector: Vector([1, 2] as [Float]))) == .invalidArgument)
     #expect(await refusal(PutRecord(id: .number(1), vector: Vector([1, 2, .nan]))) == .invalidArgument)
     #expect(await refusal(PutRecord(id: .number(1), vector: Vector([1, 2, .infinity]))) == .invalidArgument)
-    #expect(await refusal(PutRecord(id: .number(1), vector: Vector([0, 0, 0] as [Float]))) == .invalidArgument)
-    #expect(await refusal(PutRecord(id: .number(1), vector: Vector([1, 2, 3] as [UInt8]))) == .invalidArgument)
+    #expect(
+      await refusal(PutRecord(id: .number(1), vector: Vector([0, 0, 0] as [Float]))) == .invalidArgument)
+    #expect(
+      await refusal(PutRecord(id: .number(1), vector: Vector([1, 2, 3] as [UInt8]))) == .invalidArgument)
     #expect(await refusal(PutRecord(id: .number(1), vector: nil)) == .invalidArgument)
     let long = String(repeating: "k", count: Limits.keyBytesMax + 1)
     #expect(await refusal(PutRecord(id: .key(long), vector: Vector([1, 2, 3] as [Float]))) == .limitExceeded)
     let big = Payload(["a": .string(String(repeating: "x", count: Limits.payloadBytesMax))])
     #expect(
-      await refusal(PutRecord(id: .number(1), vector: Vector([1, 2, 3] as [Float]), payload: big)) == .limitExceeded)
+      await refusal(PutRecord(id: .number(1), vector: Vector([1, 2, 3] as [Float]), payload: big))
+        == .limitExceeded)
     await #expect(throws: RoostError.self) { try await Collection.open(path, runtime: .system()) }
-    await #expect(throws: RoostError.self) { try await Collection.create(path, schema: schema, runtime: .system()) }
-    await #expect(throws: RoostError.self) { try await Collection.open(folder.path + "/none", runtime: .system()) }
+    await #expect(throws: RoostError.self) {
+      try await Collection.create(path, schema: schema, runtime: .system())
+    }
+    await #expect(throws: RoostError.self) {
+      try await Collection.open(folder.path + "/none", runtime: .system())
+    }
     #expect(try await collection.count() == 0)
     try await collection.close()
     await #expect(throws: RoostError.self) { try await collection.count() }

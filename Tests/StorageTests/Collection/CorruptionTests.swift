@@ -52,7 +52,9 @@ import Testing
         }
       }
     }
-    let report = try world.executor.run { try await Collection.verify(CrashWorld.path, runtime: world.runtime) }
+    let report = try world.executor.run {
+      try await Collection.verify(CrashWorld.path, runtime: world.runtime)
+    }
     #expect(report.problems == [])
     #expect(tried > 100)
   }
@@ -71,7 +73,9 @@ import Testing
       var runtime = world.runtime
       runtime.files = disk
       collection = try await Collection.open(CrashWorld.path, options: CrashWorld.options, runtime: runtime)
-    } catch { return [.corrupted, .unsupportedVersion].contains(error.kind) ? nil : "opening threw \(error)" }
+    } catch {
+      return [.corrupted, .unsupportedVersion].contains(error.kind) ? nil : "opening threw \(error)"
+    }
     var outcome: String?
     for (id, payload) in model {
       do throws(RoostError) {

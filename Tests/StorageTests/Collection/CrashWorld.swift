@@ -113,7 +113,9 @@ struct CrashScenario {
         case 3...6:
           try await delete(collection, &model, &random)
         case 7, 8:
-          if let objection = try await concurrentPuts(collection, &model, &random, &counter) { return objection }
+          if let objection = try await concurrentPuts(collection, &model, &random, &counter) {
+            return objection
+          }
         case 9:
           let id = RecordID.number(UInt64(random.below(24)))
           let record = try await collection.get([id])[0]

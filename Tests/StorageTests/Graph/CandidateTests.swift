@@ -7,7 +7,9 @@ import Testing
 
 @Suite struct CandidateTests {
   @Test func keysSortByDistanceThenRow() {
-    let distances: [Float] = [-.infinity, -1e30, -1, -.leastNonzeroMagnitude, 0, .leastNonzeroMagnitude, 0.5, 1, 3e38, .infinity]
+    let distances: [Float] = [
+      -.infinity, -1e30, -1, -.leastNonzeroMagnitude, 0, .leastNonzeroMagnitude, 0.5, 1, 3e38, .infinity,
+    ]
     for (index, distance) in distances.enumerated() {
       #expect(CandidateKey(distance: distance, row: 3).distance == distance)
       #expect(CandidateKey(distance: distance, row: 3) < CandidateKey(distance: distance, row: 4))

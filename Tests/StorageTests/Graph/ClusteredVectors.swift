@@ -16,8 +16,12 @@ struct ClusteredVectors {
     distance = DistanceFunction(shape)
     var random = SplitMix64(seed: seed)
     let intrinsic = min(8, shape.dimension)
-    let basis = (0..<intrinsic).map { _ in (0..<shape.dimension).map { _ in Float.random(in: -1...1, using: &random) } }
-    let centres = (0..<clusters).map { _ in (0..<intrinsic).map { _ in Float.random(in: -1...1, using: &random) } }
+    let basis = (0..<intrinsic).map { _ in
+      (0..<shape.dimension).map { _ in Float.random(in: -1...1, using: &random) }
+    }
+    let centres = (0..<clusters).map { _ in
+      (0..<intrinsic).map { _ in Float.random(in: -1...1, using: &random) }
+    }
     func point() -> [UInt8] {
       let centre = centres[Int.random(in: 0..<clusters, using: &random)]
       var values = [Float](repeating: 0, count: shape.dimension)
@@ -68,7 +72,9 @@ struct ClusteredVectors {
   }
 
   /// The share of the `k` nearest that `search` finds; a row at the distance of the k-th counts, too.
-  func recall(k: Int, where passes: (UInt32) -> Bool = { _ in true }, _ search: ([UInt8]) throws -> [Candidate])
+  func recall(
+    k: Int, where passes: (UInt32) -> Bool = { _ in true }, _ search: ([UInt8]) throws -> [Candidate]
+  )
     rethrows -> Double
   {
     var found = 0
@@ -95,7 +101,9 @@ struct InlineWorkers: Workers {
 /// Runs work on the threads of the default executor.
 struct TaskWorkers: Workers {
   var width: Int { 4 }
-  func run<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T { await Task.detached { body() }.value }
+  func run<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
+    await Task.detached { body() }.value
+  }
 }
 
 /// Accepts the rows that a closure lets pass.
@@ -107,7 +115,9 @@ struct ClosureAcceptor: RowAcceptor {
 }
 
 extension GrowingGraph {
-  func find<A: RowAcceptor>(_ query: [UInt8], k: Int, effort: Int, _ acceptor: A = AcceptAll()) throws -> [Candidate] {
+  func find<A: RowAcceptor>(_ query: [UInt8], k: Int, effort: Int, _ acceptor: A = AcceptAll()) throws
+    -> [Candidate]
+  {
     var acceptor = acceptor
     var results: [Candidate] = []
     try query.withUnsafeBufferPointer { (raw) throws(RoostError) in
@@ -130,7 +140,9 @@ extension GrowingGraph {
     var seen: Set<UInt32> = [entry]
     var queue = [entry]
     while let next = queue.popLast() {
-      for neighbour in neighbourArray(Int(next)) where seen.insert(neighbour).inserted { queue.append(neighbour) }
+      for neighbour in neighbourArray(Int(next)) where seen.insert(neighbour).inserted {
+        queue.append(neighbour)
+      }
     }
     return seen
   }

@@ -17,7 +17,8 @@ import Testing
     #expect(graph.count == 500)
     for row in 0..<500 {
       let list = graph.neighbourArray(row)
-      #expect(Set(list).count == list.count && !list.contains(UInt32(row)) && list.count <= graph.neighboursMax)
+      #expect(
+        Set(list).count == list.count && !list.contains(UInt32(row)) && list.count <= graph.neighboursMax)
     }
     let recall = try data.recall(k: 10) { try graph.find($0, k: 10, effort: 50) }
     #expect(recall >= 0.95, "recall@10 \(recall)")
@@ -34,7 +35,8 @@ import Testing
   }
 
   @Test func resultsAscendAndMatchExactSearch() throws {
-    let data = ClusteredVectors(shape: VectorShape(dimension: 5, element: .f32, metric: .l2), count: 300, seed: 2)
+    let data = ClusteredVectors(
+      shape: VectorShape(dimension: 5, element: .f32, metric: .l2), count: 300, seed: 2)
     let graph = try data.graph()
     let scratch = GraphScratch()
     for row in 0..<300 { graph.insert(row: UInt32(row), scratch: scratch) }
@@ -72,7 +74,9 @@ import Testing
     let graph = try GrowingGraph(shape: shape, degree: 16, buildEffort: 40, capacity: 1000)
     // 880 copies of one vector among 120 others.
     for row in 0..<1000 {
-      base.rows[row % 25 == 0 || row < 80 ? row % 120 : 7].withUnsafeBytes { graph.vectors.set(row, from: $0) }
+      base.rows[row % 25 == 0 || row < 80 ? row % 120 : 7].withUnsafeBytes {
+        graph.vectors.set(row, from: $0)
+      }
     }
     let scratch = GraphScratch()
     for row in 0..<1000 { graph.insert(row: UInt32(row), scratch: scratch) }
@@ -108,7 +112,8 @@ import Testing
   }
 
   @Test func bulkBuildSearchesWhileItGrows() async throws {
-    let data = ClusteredVectors(shape: VectorShape(dimension: 16, element: .i8, metric: .cosine), count: 900, seed: 5)
+    let data = ClusteredVectors(
+      shape: VectorShape(dimension: 16, element: .i8, metric: .cosine), count: 900, seed: 5)
     let graph = try data.graph()
     let lastProgress = HighWater()
     await withTaskGroup(of: Void.self) { group in
@@ -139,7 +144,8 @@ import Testing
   }
 
   @Test func removingTheDeadKeepsRecall() async throws {
-    let data = ClusteredVectors(shape: VectorShape(dimension: 16, element: .f32, metric: .l2), count: 700, seed: 6)
+    let data = ClusteredVectors(
+      shape: VectorShape(dimension: 16, element: .f32, metric: .l2), count: 700, seed: 6)
     let graph = try data.graph()
     await graph.insertAll(rows: 0..<700, workers: InlineWorkers())
     let entry = try #require(graph.entry)
@@ -156,7 +162,8 @@ import Testing
   }
 
   @Test func loadedGraphTakesTheRest() async throws {
-    let data = ClusteredVectors(shape: VectorShape(dimension: 16, element: .u8, metric: .l2), count: 600, seed: 8)
+    let data = ClusteredVectors(
+      shape: VectorShape(dimension: 16, element: .u8, metric: .l2), count: 600, seed: 8)
     let first = try data.graph()
     await first.insertAll(rows: 0..<350, workers: InlineWorkers())
     let merged = try data.graph()
@@ -177,10 +184,13 @@ import Testing
         rows: UnsafeBufferPointer<UInt32>, verdicts: UnsafeMutableBufferPointer<Bool>
       ) throws(RoostError) { throw RoostError(.moduleFailed, "no") }
     }
-    let data = ClusteredVectors(shape: VectorShape(dimension: 4, element: .u8, metric: .l2), count: 10, seed: 9)
+    let data = ClusteredVectors(
+      shape: VectorShape(dimension: 4, element: .u8, metric: .l2), count: 10, seed: 9)
     let graph = try data.graph()
     for row in 0..<10 { graph.insert(row: UInt32(row), scratch: GraphScratch()) }
-    #expect(throws: RoostError(.moduleFailed, "no")) { try graph.find(data.queries[0], k: 3, effort: 10, Refusing()) }
+    #expect(throws: RoostError(.moduleFailed, "no")) {
+      try graph.find(data.queries[0], k: 3, effort: 10, Refusing())
+    }
   }
 }
 

@@ -46,7 +46,9 @@ final class MemoryFile: File {
   }
 
   func sync() async throws(RoostError) {}
-  func truncate(to size: UInt64) async throws(RoostError) { bytes.withLock { $0.removeLast($0.count - Int(size)) } }
+  func truncate(to size: UInt64) async throws(RoostError) {
+    bytes.withLock { $0.removeLast($0.count - Int(size)) }
+  }
 
   func map() async throws(RoostError) -> FileMapping {
     let copy = IOBuffer(contents, alignment: 4096)
@@ -105,5 +107,7 @@ final class MemoryFiles: FileSystem {
   func remove(_ path: String) async throws(RoostError) { _ = files.withLock { $0.removeValue(forKey: path) } }
   func removeDirectory(_ path: String) async throws(RoostError) {}
   func syncDirectory(_ path: String) async throws(RoostError) {}
-  func lock(_ path: String) async throws(RoostError) -> any FileLock { throw RoostError(.locked, "no locks here") }
+  func lock(_ path: String) async throws(RoostError) -> any FileLock {
+    throw RoostError(.locked, "no locks here")
+  }
 }

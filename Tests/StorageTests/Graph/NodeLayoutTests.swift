@@ -8,11 +8,13 @@ import Testing
 @Suite struct NodeLayoutTests {
   @Test func usualShapes() {
     let bytes = NodeLayout(shape: VectorShape(dimension: 128, element: .u8, metric: .l2), degree: 32)
-    #expect(bytes.blockBytes == 256 && bytes.stride == 256 && bytes.blocksPerRun == 16 && bytes.pagesPerRun == 1)
+    #expect(
+      bytes.blockBytes == 256 && bytes.stride == 256 && bytes.blocksPerRun == 16 && bytes.pagesPerRun == 1)
     let floats = NodeLayout(shape: VectorShape(dimension: 128, element: .f32, metric: .l2), degree: 32)
     #expect(floats.blockBytes == 640 && floats.stride == 640 && floats.blocksPerRun == 6)
     let large = NodeLayout(shape: VectorShape(dimension: 1024, element: .f32, metric: .l2), degree: 32)
-    #expect(large.blockBytes == 4224 && large.pagesPerRun == 2 && large.blocksPerRun == 1 && large.stride == 8192)
+    #expect(
+      large.blockBytes == 4224 && large.pagesPerRun == 2 && large.blocksPerRun == 1 && large.stride == 8192)
   }
 
   @Test func blocksFitAndDoNotOverlap() {
@@ -38,7 +40,8 @@ import Testing
 
 @Suite struct LocalityOrderTests {
   @Test func keepsNeighboursTogether() async throws {
-    let data = ClusteredVectors(shape: VectorShape(dimension: 128, element: .u8, metric: .l2), count: 800, seed: 31)
+    let data = ClusteredVectors(
+      shape: VectorShape(dimension: 128, element: .u8, metric: .l2), count: 800, seed: 31)
     let graph = try data.graph()
     await graph.insertAll(rows: 0..<800, workers: InlineWorkers())
     await graph.finish(workers: InlineWorkers())

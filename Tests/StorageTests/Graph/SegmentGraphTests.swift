@@ -31,7 +31,9 @@ private struct Sealed {
     file = files.file("sealed")
   }
 
-  func open(mapped: Bool, cacheBytes: Int = 0, damage: (inout [UInt8]) -> Void = { _ in }, sealAnew: Bool = false)
+  func open(
+    mapped: Bool, cacheBytes: Int = 0, damage: (inout [UInt8]) -> Void = { _ in }, sealAnew: Bool = false
+  )
     async throws -> SegmentGraph
   {
     let pages = codes.firstPage + codes.pageCount
@@ -79,7 +81,8 @@ private func searchMapped<A: RowAcceptor>(
   @Test(arguments: VectorElement.allCases, Metric.allCases)
   func mappedAndPagedAnswers(element: VectorElement, metric: Metric) async throws {
     let data = ClusteredVectors(
-      shape: VectorShape(dimension: 40, element: element, metric: metric), count: 400, queryCount: 20, seed: 21)
+      shape: VectorShape(dimension: 40, element: element, metric: metric), count: 400, queryCount: 20,
+      seed: 21)
     let sealed = try await Sealed(data)
     let mapped = try await sealed.open(mapped: true)
     for query in data.queries {
@@ -108,8 +111,13 @@ private func searchMapped<A: RowAcceptor>(
       #expect(reads > 0 && reads <= 400)
       #expect(zip(found, found.dropFirst()).allSatisfy { ($0.distance, $0.row) < ($1.distance, $1.row) })
       // Distances come from full vectors, never from codes.
-      for hit in found { #expect(hit.distance == data.distance(query, data.rows[Int(hit.row)])
-        || abs(hit.distance - data.distance(query, data.rows[Int(hit.row)])) < 1e-4 * abs(hit.distance) + 1e-6) }
+      for hit in found {
+        #expect(
+          hit.distance == data.distance(query, data.rows[Int(hit.row)])
+            || abs(hit.distance - data.distance(query, data.rows[Int(hit.row)])) < 1e-4 * abs(hit.distance)
+              + 1e-6
+        )
+      }
       answers[query] = found
     }
     let recall = data.recall(k: 10) { answers[$0] ?? [] }
@@ -117,7 +125,8 @@ private func searchMapped<A: RowAcceptor>(
   }
 
   @Test func anotherOrderOfRows() async throws {
-    let data = ClusteredVectors(shape: VectorShape(dimension: 20, element: .f32, metric: .l2), count: 300, seed: 22)
+    let data = ClusteredVectors(
+      shape: VectorShape(dimension: 20, element: .f32, metric: .l2), count: 300, seed: 22)
     var random = SplitMix64(seed: 5)
     let order = (0..<UInt32(300)).shuffled(using: &random)
     let sealed = try await Sealed(data, order: order)
@@ -142,7 +151,8 @@ private func searchMapped<A: RowAcceptor>(
     for query in data.queries {
       reads.plain += try await searchPaged(plain, query, k: 10, effort: 30).reads
       reads.cached += try await searchPaged(cached, query, k: 10, effort: 30).reads
-      filtered[query] = try await searchPaged(cached, query, k: 10, effort: 30, ClosureAcceptor(passes: rare)).found
+      filtered[query] = try await searchPaged(cached, query, k: 10, effort: 30, ClosureAcceptor(passes: rare))
+        .found
     }
     #expect(reads.cached < reads.plain)
     let recall = data.recall(k: 10, where: rare) { filtered[$0] ?? [] }
@@ -152,7 +162,8 @@ private func searchMapped<A: RowAcceptor>(
   @Test func exactScans() async throws {
     for dimension in [3, 40, 1200] {
       let data = ClusteredVectors(
-        shape: VectorShape(dimension: dimension, element: .f32, metric: .l2), count: 150, queryCount: 4, seed: 24)
+        shape: VectorShape(dimension: dimension, element: .f32, metric: .l2), count: 150, queryCount: 4,
+        seed: 24)
       let sealed = try await Sealed(data)
       let mapped = try await sealed.open(mapped: true)
       let paged = try await sealed.open(mapped: false)
@@ -170,7 +181,8 @@ private func searchMapped<A: RowAcceptor>(
         #expect(results.map(\.row) == expected.map(\.row))
         var all = AcceptAll()
         _ = try await paged.exactScanPaged(
-          rows: 0..<UInt32(150), query: bytes.base, k: 12, acceptor: &all, scratch: GraphScratch(), results: &results)
+          rows: 0..<UInt32(150), query: bytes.base, k: 12, acceptor: &all, scratch: GraphScratch(),
+          results: &results)
         #expect(results.map(\.row) == data.exact(query, k: 12).map(\.row))
       }
     }
@@ -196,9 +208,11 @@ private func searchMapped<A: RowAcceptor>(
     var data = ClusteredVectors(shape: shape, count: 1, queryCount: 1, seed: 26)
     data = data.repeated(500)
     let sealed = try await Sealed(data)
-    #expect(try searchMapped(try await sealed.open(mapped: true), data.rows[0], k: 50, effort: 50).count == 50)
     #expect(
-      try await searchPaged(try await sealed.open(mapped: false), data.rows[0], k: 50, effort: 50).found.count == 50)
+      try searchMapped(try await sealed.open(mapped: true), data.rows[0], k: 50, effort: 50).count == 50)
+    #expect(
+      try await searchPaged(try await sealed.open(mapped: false), data.rows[0], k: 50, effort: 50).found.count
+        == 50)
   }
 
   @Test func damagedPagesAreRefused() async throws {
@@ -214,7 +228,9 @@ private func searchMapped<A: RowAcceptor>(
     #expect(throws: RoostError.self) { try mapped.verifyMapped() }
     let paged = try await sealed.open(mapped: false, damage: flip)
     for query in data.queries {
-      let error = await #expect(throws: RoostError.self) { try await searchPaged(paged, query, k: 3, effort: 10) }
+      let error = await #expect(throws: RoostError.self) {
+        try await searchPaged(paged, query, k: 3, effort: 10)
+      }
       #expect(error?.kind == .corrupted && error?.place.contains("sealed offset") == true)
     }
     await #expect(throws: RoostError.self) { _ = try await paged.vectorBytes(row: 3) }
@@ -238,7 +254,9 @@ private func searchMapped<A: RowAcceptor>(
       }
     }
     let mapped = try await sealed.open(mapped: true, damage: damage, sealAnew: true)
-    let error = #expect(throws: RoostError.self) { try searchMapped(mapped, data.queries[0], k: 3, effort: 10) }
+    let error = #expect(throws: RoostError.self) {
+      try searchMapped(mapped, data.queries[0], k: 3, effort: 10)
+    }
     #expect(error?.kind == .corrupted && error?.message.contains("neighbour 200") == true)
     let paged = try await sealed.open(mapped: false, damage: damage, sealAnew: true)
     let other = await #expect(throws: RoostError.self) {

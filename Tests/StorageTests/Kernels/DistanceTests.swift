@@ -27,7 +27,9 @@ import Testing
             let one = distance(pointers[0], pointers[index + 1])
             let allowed = tolerance + abs(expected[index]) * (metric == .cosine ? 1e-6 : 1e-7) + 1e-7
             #expect(abs(Double(one) - expected[index]) <= allowed, "\(level) dimension \(dimension)")
-            #expect(abs(Double(batch[index]) - expected[index]) <= allowed, "\(level) batch, dimension \(dimension)")
+            #expect(
+              abs(Double(batch[index]) - expected[index]) <= allowed, "\(level) batch, dimension \(dimension)"
+            )
           }
         }
       }
@@ -41,7 +43,8 @@ import Testing
         let b = [UInt8](repeating: high, count: 4096)
         let l2 = DistanceFunction(VectorShape(dimension: 4096, element: element, metric: .l2), level: level)
         #expect(l2(a, b) == 4096 * 255 * 255)
-        let ip = DistanceFunction(VectorShape(dimension: 4096, element: element, metric: .innerProduct), level: level)
+        let ip = DistanceFunction(
+          VectorShape(dimension: 4096, element: element, metric: .innerProduct), level: level)
         #expect(ip(b, b) == (element == .u8 ? -4096 * 255 * 255 : -4096 * 127 * 127))
         #expect(ip(a, b) == (element == .u8 ? 0 : 4096 * 128 * 127))
       }
@@ -53,7 +56,8 @@ import Testing
     let one = [UInt8](repeating: 1, count: 70)
     for level in Self.levels {
       for element in [VectorElement.u8, .i8] {
-        let distance = DistanceFunction(VectorShape(dimension: 70, element: element, metric: .cosine), level: level)
+        let distance = DistanceFunction(
+          VectorShape(dimension: 70, element: element, metric: .cosine), level: level)
         #expect(distance(zero, one) == 1 && distance(one, zero) == 1)
         #expect(abs(distance(one, one)) < 1e-6)
       }
@@ -61,7 +65,9 @@ import Testing
   }
 
   private func randomBytes(_ shape: VectorShape, using random: inout SplitMix64) -> [UInt8] {
-    if shape.element != .f32 { return (0..<shape.dimension).map { _ in UInt8(truncatingIfNeeded: random.next()) } }
+    if shape.element != .f32 {
+      return (0..<shape.dimension).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    }
     let values = (0..<shape.dimension).map { _ in Float.random(in: -1...1, using: &random) }
     return values.withUnsafeBytes { Array($0) }
   }

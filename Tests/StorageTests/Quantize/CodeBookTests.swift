@@ -59,7 +59,8 @@ import Testing
   @Test func degenerateVectors() {
     let shape = VectorShape(dimension: 20, element: .f32, metric: .l2)
     let special: [[Float]] = [
-      .init(repeating: 0, count: 20), .init(repeating: .leastNonzeroMagnitude, count: 20), .init(repeating: 3e18, count: 20),
+      .init(repeating: 0, count: 20), .init(repeating: .leastNonzeroMagnitude, count: 20),
+      .init(repeating: 3e18, count: 20),
       (0..<20).map { $0 == 3 ? 1e30 : 0 },
     ]
     for values in special {
@@ -91,7 +92,9 @@ import Testing
       #expect(throws: RoostError.self) { try decode(bad, shape) }
     }
     #expect(throws: RoostError.self) { try decode(Array(header.dropLast()), shape) }
-    #expect(throws: RoostError.self) { try decode(header, VectorShape(dimension: 32, element: .i8, metric: .l2)) }
+    #expect(throws: RoostError.self) {
+      try decode(header, VectorShape(dimension: 32, element: .i8, metric: .l2))
+    }
   }
 
   private func withPointers(_ rows: [[UInt8]], _ body: ([UnsafeRawPointer]) -> Void) {
