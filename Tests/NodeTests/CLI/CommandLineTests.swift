@@ -65,6 +65,33 @@ import Testing
       human.out.contains("9     4.0000  {\"size\":9,\"tag\":\"t0\"}") && human.out.contains("1 records in"))
   }
 
+  @Test func fieldsBecomeColumns() async throws {
+    let node = try await Self.started()
+    #expect(try await node.roost("create", "pts", "-d", "2").code == 0)
+    let lines = [
+      "{\"id\":\"a\",\"vector\":[1,2],\"payload\":{\"name\":\"first\",\"size\":7,\"in\":{\"x\":1,\"y\":2}}}",
+      "{\"id\":\"b\",\"vector\":[1,3],\"payload\":{\"name\":\"\(String(repeating: "n", count: 60))\",\"size\":1234}}",
+    ]
+    #expect(try await node.roost("import", "pts", "-", input: lines.joined(separator: "\n")).code == 0)
+    let name = String(repeating: "n", count: 39) + "…"
+    let search = try await node.roost("search", "pts", "--id", "a", "--fields", "name,size,in.x")
+    #expect(search.out.hasPrefix("   ID  DISTANCE  NAME"), "\(search.out) \(search.error)")
+    #expect(search.out.contains("1  b     1.0000  \(name)  1234\n"), "\(search.out)")
+    let scan = try await node.roost("scan", "pts", "--fields", "size, name", "--vectors")
+    #expect(scan.out.contains("a      7  first") && scan.out.contains("…  [1.0,3.0]\n"), "\(scan.out)")
+    let get = try await node.roost("get", "pts", "a", "--fields", "in.y,absent,size")
+    #expect(get.out == "ID  IN.Y  ABSENT  SIZE\na      2             7\n", "\(get.out)")
+    let fields = ["--fields", "in.x,size", "--json"]
+    for arguments in [["get", "pts", "a"], ["scan", "pts"], ["search", "pts", "--vector", "[1,2]"]] {
+      let json = try await RoostProcess.run(
+        arguments + fields + ["--address", node.address], folder: node.folder)
+      #expect(json.out.contains("\"payload\":{\"in\":{\"x\":1},\"size\":7}"), "\(json.out)")
+    }
+    let bad = try await node.roost("scan", "pts", "--fields", "name,")
+    #expect(bad.code == 64 && bad.error.contains("--fields"), "\(bad.error)")
+    #expect(try await node.roost("search", "pts", "--id", "a", "--fields", "x", "--no-payloads").code == 64)
+  }
+
   @Test func exportThenImportIsExact() async throws {
     let node = try await Self.started()
     for name in ["a", "b"] { #expect(try await node.roost("create", name, "-d", "3").code == 0) }
@@ -198,6 +225,8 @@ import Testing
       #expect(run.code == 0 && run.out.contains("roost \(command.joined(separator: " "))"), "\(command)")
       #expect(run.out.contains("EXAMPLES"), "\(command)")
     }
+    let create = try await RoostProcess.run(["create", "--help"]).out
+    #expect(create.contains("(default: f32)") && create.contains("(default: l2)"), "\(create)")
     let unknown = try await RoostProcess.run(["frobnicate"])
     #expect(unknown.code == 64 && unknown.error.contains("frobnicate"))
     #expect(try await RoostProcess.run([]).out.contains("SUBCOMMANDS"))

@@ -18,10 +18,10 @@ struct CreateCommand: AsyncParsableCommand {
   var name: String
   @Option(name: .shortAndLong, help: "Elements of a vector, 1 to \(Limits.dimensionMax).")
   var dimension: Int
-  @Option(help: "Type of the elements: f32, u8 or i8.")
-  var element = VectorElement.f32
-  @Option(name: .shortAndLong, help: "Distance: l2, ip (inner product) or cosine.")
-  var metric = Metric.l2
+  @Option(help: "Type of the elements.")
+  var element = ElementChoice.f32
+  @Option(name: .shortAndLong, help: "How distance is measured.")
+  var metric = MetricChoice.l2
   @Option(help: "Neighbours of a graph node: 32, or 64 for hard data.")
   var degree = 32
   @Option(help: "Candidates looked at when a vector is linked into the graph, 16 to 1000.")
@@ -41,14 +41,14 @@ struct CreateCommand: AsyncParsableCommand {
 
   func run() async throws {
     let schema = CollectionSchema(
-      dimension: dimension, element: element, metric: metric, degree: degree, buildEffort: buildEffort,
+      dimension: dimension, element: element.element, metric: metric.metric, degree: degree, buildEffort: buildEffort,
       embedder: embedder.flatMap { module in
         textField.map { EmbedderReference(module: module, sourceField: $0) }
       })
     try await node.client().createCollection(name, schema: schema)
     try output.printDone(
       .object([JSON.Member("created", .string(name))] + schema.json),
-      "created '\(name)': \(element.name) vectors of dimension \(dimension), metric \(metric.name)")
+      "created '\(name)': \(schema.element.name) vectors of dimension \(dimension), metric \(schema.metric.name)")
   }
 }
 
@@ -158,21 +158,4 @@ struct StatsCommand: AsyncParsableCommand {
       }
     }
   }
-}
-
-extension VectorElement: ExpressibleByArgument {
-  public init?(argument: String) {
-    guard let element = VectorElement.allCases.first(where: { $0.name == argument.lowercased() }) else {
-      return nil
-    }
-    self = element
-  }
-  public static var allValueStrings: [String] { allCases.map(\.name) }
-  public var defaultValueDescription: String { name }
-}
-
-extension Metric: ExpressibleByArgument {
-  public init?(argument: String) { self.init(name: argument.lowercased()) }
-  public static var allValueStrings: [String] { allCases.map(\.name) }
-  public var defaultValueDescription: String { name }
 }

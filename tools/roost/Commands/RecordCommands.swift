@@ -55,19 +55,22 @@ struct GetCommand: AsyncParsableCommand {
       EXAMPLES
         roost get points 7
         roost get packages editor-one editor-two --json --no-vectors
+        roost get packages editor-one editor-two --fields section,summary
       """)
 
   @Argument(help: "The collection.") var collection: String
   @OptionGroup var identifiers: IdentifierArguments
   @Flag(help: "Leave the vectors out.") var noVectors = false
+  @OptionGroup var fields: FieldOptions
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     try validateName(collection, what: "collection")
     let ids = try identifiers.parsed()
+    let fields = try fields.parsed()
     let found = try await node.client().get(ids, from: collection, includeVector: !noVectors)
-    let records = found.compactMap { $0 }
+    let records = found.compactMap { $0?.keeping(fields) }
     let missing = zip(ids, found).filter { $0.1 == nil }.map(\.0)
     try output.print(
       .object([
@@ -75,7 +78,11 @@ struct GetCommand: AsyncParsableCommand {
         "missing": .array(missing.map(\.json)),
       ])
     ) {
-      records.map { $0.description(includeVector: !noVectors) }.joined(separator: "\n\n")
+      guard let fields else {
+        return records.map { $0.description(includeVector: !noVectors) }.joined(separator: "\n\n")
+      }
+      // A line has no room for a vector that nobody has asked for.
+      return records.isEmpty ? "" : records.table(fields, vectors: false).text(width: Console.columns)
     }
     if !missing.isEmpty {
       throw RoostError(
@@ -117,7 +124,7 @@ struct ScanCommand: AsyncParsableCommand {
     commandName: "scan", abstract: "List records in ascending order of id.",
     discussion: """
       EXAMPLES
-        roost scan packages --limit 5
+        roost scan packages --limit 5 --fields section,summary
         roost scan packages --filter 'section = "games" and size < 100' --after abuse
       """)
 
@@ -126,6 +133,7 @@ struct ScanCommand: AsyncParsableCommand {
   @Option(help: "Records to list at most.") var limit = 20
   @Option(help: "Begin behind this id.") var after: String?
   @Flag(help: "Show the vectors, too.") var vectors = false
+  @OptionGroup var fields: FieldOptions
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
 
@@ -136,6 +144,7 @@ struct ScanCommand: AsyncParsableCommand {
   func run() async throws {
     try validateName(collection, what: "collection")
     let filter = try filter.parsed()
+    let fields = try fields.parsed()
     var start: RecordID?
     if let after { start = try RecordID(text: after) }
     var records: [Record] = []
@@ -143,7 +152,7 @@ struct ScanCommand: AsyncParsableCommand {
     let pages = try await node.client().scan(
       collection, after: start, limit: limit, filter: filter, includeVector: vectors)
     for try await page in pages {
-      records += page.records
+      records += page.records.map { $0.keeping(fields) }
       next = page.next
     }
     try output.print(
@@ -152,13 +161,8 @@ struct ScanCommand: AsyncParsableCommand {
       ])
     ) {
       guard !records.isEmpty else { return "no records" }
-      var table = Table(("id", .left), ("payload", .left))
-      for record in records {
-        let vector = vectors ? "\(record.vector.json.text) " : ""
-        table.add(record.id.text, vector + record.payload.json.text)
-      }
       let more = next.map { "\n… more with --after \($0.text)" } ?? ""
-      return table.text(width: Console.columns) + more
+      return records.table(fields, vectors: vectors).text(width: Console.columns) + more
     }
   }
 }
@@ -184,7 +188,44 @@ struct CountCommand: AsyncParsableCommand {
   }
 }
 
+/// The last columns of a table of records.
+enum RecordCells {
+  static func columns(
+    for payloads: [Payload], _ fields: FieldColumns?, vectors: Bool
+  ) -> [(String, Table.Alignment)] {
+    guard let fields else { return [("payload", .left)] }
+    return fields.columns(for: payloads) + (vectors ? [("vector", .left)] : [])
+  }
+
+  /// - Parameter vector: nil when vectors are not to be shown.
+  static func cells(_ payload: Payload?, _ vector: Vector?, _ fields: FieldColumns?) -> [String] {
+    let vector = vector.map(\.json.text)
+    guard let fields else { return [(vector.map { $0 + " " } ?? "") + (payload?.json.text ?? "")] }
+    return fields.cells(payload ?? Payload(), areLast: vector == nil) + [vector].compactMap { $0 }
+  }
+}
+
+extension [Record] {
+  func table(_ fields: FieldColumns?, vectors: Bool) -> Table {
+    var table = Table(
+      columns: [("id", .left)] + RecordCells.columns(for: map(\.payload), fields, vectors: vectors))
+    for record in self {
+      table.add(
+        [record.id.text] + RecordCells.cells(record.payload, vectors ? record.vector : nil, fields))
+    }
+    return table
+  }
+}
+
 extension Record {
+  /// The record with these fields of its payload; itself for nil.
+  func keeping(_ fields: FieldColumns?) -> Record {
+    guard let fields else { return self }
+    var record = self
+    record.payload = fields.keeping(payload)
+    return record
+  }
+
   func json(includeVector: Bool) -> JSON {
     .object([
       "id": id.json, "vector": includeVector ? vector.json : nil, "payload": payload.json,

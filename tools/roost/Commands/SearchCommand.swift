@@ -14,6 +14,7 @@ struct SearchCommand: AsyncParsableCommand {
         roost search points --vector-file queries.fbin --row 3 --exact
         roost search packages --text "edit photos" --filter 'section = "graphics" and size in 100..2000'
         roost search packages --text "edit photos" --module cheap --param budget=500
+        roost search packages --id gimp --fields section,size,summary
         roost search packages --id gimp --json
       """)
 
@@ -33,6 +34,7 @@ struct SearchCommand: AsyncParsableCommand {
   var param: [String] = []
   @Flag(help: "Show the vectors, too.") var vectors = false
   @Flag(help: "Leave the payloads out.") var noPayloads = false
+  @OptionGroup var fields: FieldOptions
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
 
@@ -41,11 +43,15 @@ struct SearchCommand: AsyncParsableCommand {
       throw ValidationError("say what to search near: one of --vector, --vector-file, --id, --text")
     }
     guard module != nil || param.isEmpty else { throw ValidationError("--param needs --module") }
+    guard fields.fields == nil || !noPayloads else {
+      throw ValidationError("--fields and --no-payloads exclude each other")
+    }
     guard row >= 0 else { throw ValidationError("--row must not be negative") }
   }
 
   func run() async throws {
     let filter = try filter.parsed()
+    let fields = try fields.parsed()
     let client = try await node.client()
     let runtime = try Runtime.system()
     let query = SearchQuery(
@@ -53,24 +59,36 @@ struct SearchCommand: AsyncParsableCommand {
       module: try moduleCall(), includePayload: !noPayloads, includeVector: vectors)
     try query.validate()
     let start = runtime.clock.monotonicNanos()
-    let answer = try await client.search([query], in: collection)
+    var answer = try await client.search([query], in: collection)
     let seconds = Double(runtime.clock.monotonicNanos() - start) / 1e9
+    if let fields {
+      for index in answer.hits[0].indices {
+        answer.hits[0][index].payload = answer.hits[0][index].payload.map(fields.keeping)
+      }
+    }
     let hits = answer.hits[0]
     try output.print(json(answer, seconds)) {
       guard !hits.isEmpty else { return "no records found in \(Figures.seconds(seconds))" }
-      var table = Table(("", .right), ("id", .left), ("distance", .right), ("payload", .left))
-      for (rank, hit) in hits.enumerated() {
-        let vector = hit.vector.map { "\($0.json.text) " } ?? ""
-        table.add(
-          String(rank + 1), hit.id.text, Figures.distance(hit.distance),
-          vector + (hit.payload?.json.text ?? ""))
-      }
+      let table = table(hits, fields)
       let coverage = answer.coverage
       let gaps =
         coverage.isFull ? "" : "; only \(coverage.shardsAnswered) of \(coverage.shardsTotal) shards answered"
       return table.text(width: Console.columns)
         + "\n\(hits.count) records in \(Figures.seconds(seconds))\(gaps)"
     }
+  }
+
+  private func table(_ hits: [SearchHit], _ fields: FieldColumns?) -> Table {
+    let payloads = hits.map { $0.payload ?? Payload() }
+    var table = Table(
+      columns: [("", .right), ("id", .left), ("distance", .right)]
+        + RecordCells.columns(for: payloads, fields, vectors: vectors))
+    for (rank, hit) in hits.enumerated() {
+      table.add(
+        [String(rank + 1), hit.id.text, Figures.distance(hit.distance)]
+          + RecordCells.cells(hit.payload, hit.vector, fields))
+    }
+    return table
   }
 
   private func target(_ client: Client, _ runtime: Runtime) async throws(RoostError) -> SearchTarget {

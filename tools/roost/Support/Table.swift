@@ -10,12 +10,16 @@ struct Table {
   private let alignments: [Alignment]
   private var rows: [[String]] = []
 
-  init(_ columns: (String, Alignment)...) {
+  init(_ columns: (String, Alignment)...) { self.init(columns: columns) }
+
+  init(columns: [(String, Alignment)]) {
     titles = columns.map(\.0)
     alignments = columns.map(\.1)
   }
 
-  mutating func add(_ cells: String...) {
+  mutating func add(_ cells: String...) { add(cells) }
+
+  mutating func add(_ cells: [String]) {
     precondition(cells.count == titles.count)
     rows.append(cells.map(Table.onOneLine))
   }

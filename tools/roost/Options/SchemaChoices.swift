@@ -1,0 +1,49 @@
+// The choices of `roost create` as words. The library's help shows raw values, which for the types of Core
+// are the numbers of the file format.
+
+import ArgumentParser
+import Core
+
+enum ElementChoice: String, CaseIterable, ExpressibleByArgument {
+  case f32, u8, i8
+
+  init?(argument: String) { self.init(rawValue: argument.lowercased()) }
+
+  var defaultValueDescription: String {
+    switch self {
+    case .f32: "Floating point, 4 bytes."
+    case .u8: "Whole numbers 0 to 255, 1 byte."
+    case .i8: "Whole numbers -128 to 127, 1 byte."
+    }
+  }
+
+  var element: VectorElement {
+    switch self {
+    case .f32: .f32
+    case .u8: .u8
+    case .i8: .i8
+    }
+  }
+}
+
+enum MetricChoice: String, CaseIterable, ExpressibleByArgument {
+  case l2, ip, cosine
+
+  init?(argument: String) { self.init(rawValue: argument.lowercased()) }
+
+  var defaultValueDescription: String {
+    switch self {
+    case .l2: "Squared Euclidean distance."
+    case .ip: "Inner product, negated so that smaller is nearer."
+    case .cosine: "1 - cosine; f32 vectors are stored at length 1."
+    }
+  }
+
+  var metric: Metric {
+    switch self {
+    case .l2: .l2
+    case .ip: .innerProduct
+    case .cosine: .cosine
+    }
+  }
+}
