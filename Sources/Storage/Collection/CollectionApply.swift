@@ -61,17 +61,17 @@ extension Collection {
         let wasLive = existing?.kill(batch.sequence) ?? false
         switch operation {
         case .put(_, let version, let vector, let payload):
-          _ = active.append(
-            id: id, version: version, vector: vector, payload: payload, sequence: batch.sequence)
+          _ = active.append(id: id, version: version, vector: vector, payload: payload)
           if !wasLive { liveDelta += 1 }
         case .delete(_, let version):
-          active.bury(id: id, version: version, sequence: batch.sequence)
+          active.bury(id: id, version: version)
           if wasLive {
             liveDelta -= 1
             outcome.deleted += 1
           }
         }
       }
+      active.finish(call: batch.sequence)
       outcomes.append(outcome)
     }
     let rowCount = active.rowCount

@@ -74,7 +74,7 @@ extension Collection {
     return try await commit(ids.map { .delete(id: $0, version: clock.next()) }).deleted
   }
 
-  private func commit(_ operations: [WriteOperation]) async throws(RoostError) -> WriteOutcome {
+  func commit(_ operations: [WriteOperation]) async throws(RoostError) -> WriteOutcome {
     let entryBytes = operations.reduce(0) { sum, operation in
       guard case .put(_, _, _, let payload) = operation else { return sum }
       return sum + EntryArena.byteCount(idBytes: Limits.keyBytesMax + 2, payloadBytes: payload.count)

@@ -59,7 +59,12 @@ extension Collection {
   /// Flushes the oldest sealed memtable; false when there is none. Requires the maintenance lock.
   private func flushOldest() async throws(RoostError) -> Bool {
     guard let memtable = published.withLock({ $0.sealed.first }) else { return false }
-    var order = (0..<UInt32(memtable.rowCount)).filter { memtable.deadAt.load(Int($0)) == 0 }
+    // What a later call has killed is written, too: that call is in a WAL that may not be durable yet and that
+    // a backup leaves out.
+    var order = (0..<UInt32(memtable.rowCount)).filter { row in
+      let death = memtable.deadAt.load(Int(row))
+      return death == 0 || death > memtable.lastSequence
+    }
     let tombstones = memtable.tombstones.sorted { $0.id < $1.id }
     var segment: Segment?
     if !order.isEmpty || !tombstones.isEmpty {

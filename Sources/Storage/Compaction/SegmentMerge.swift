@@ -6,8 +6,9 @@ import Core
 extension Collection {
   func segmentsDueForMerge() -> [Segment]? {
     let segments = published.withLock { $0.segments }
-    let candidates = segments.map {
-      MergeCandidate(number: $0.number, liveRows: $0.rowCount - $0.deadCount, deadRows: $0.deadCount)
+    let candidates = segments.map { segment in
+      let dead = segment.persistedDeadCount
+      return MergeCandidate(number: segment.number, liveRows: segment.rowCount - dead, deadRows: dead)
     }
     guard let numbers = MergePolicy.pick(candidates, perTier: options.segmentsPerTier) else { return nil }
     let due = Set(numbers)
@@ -16,7 +17,10 @@ extension Collection {
 
   /// Replaces `inputs` by one segment of their living rows. Requires the maintenance lock.
   func merge(_ inputs: [Segment]) async throws(RoostError) {
-    let plan = MergePlan(inputs)
+    await writeLock.acquire()
+    let flushed = writer.manifest.state.flushedSequence
+    writeLock.release()
+    let plan = MergePlan(inputs, flushedSequence: flushed)
     var merged: Segment?
     var order: [UInt32] = []
     if plan.liveCount > 0 {
@@ -85,6 +89,9 @@ extension Collection {
 
 /// How old rows map to new ones: the living rows, input after input, each in its own order; then the
 /// dead rows of the seed, which take part only until its edges are patched.
+///
+/// A row whose death is not flushed yet counts as living: what killed it is in a WAL that may not be durable
+/// and that a backup leaves out, so the row is still the record's last durable state.
 struct MergePlan: Sendable {
   let inputs: [Segment]
   /// The input whose edges are taken over: the one with most living rows; nil when it is too holed.
@@ -97,10 +104,13 @@ struct MergePlan: Sendable {
   /// For each input and old row the new row.
   let newRows: [[UInt32?]]
 
-  init(_ inputs: [Segment]) {
+  init(_ inputs: [Segment], flushedSequence: UInt64) {
     self.inputs = inputs
     let live = inputs.map { segment in
-      (0..<segment.rowCount).filter { segment.deadAt.load($0) == 0 }
+      (0..<segment.rowCount).filter { row in
+        let death = segment.deadAt.load(row)
+        return death == 0 || death > flushedSequence
+      }
     }
     let largest = live.indices.max { live[$0].count < live[$1].count }
     // Patching costs as much as linking anew when most rows are gone.

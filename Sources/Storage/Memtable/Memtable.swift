@@ -40,7 +40,7 @@ final class Memtable: Sendable {
 
   /// Rows that the writer has appended; readers use the count of their snapshot instead.
   var rowCount: Int { state.withLock { $0.rowCount } }
-  /// The newest sequence number applied here.
+  /// The newest call in the WAL of this memtable.
   var lastSequence: UInt64 { state.withLock { $0.lastSequence } }
   var isEmpty: Bool { state.withLock { $0.slots.isEmpty } }
   var vectors: VectorArena { graph.vectors }
@@ -59,7 +59,7 @@ final class Memtable: Sendable {
   }
 
   /// Writer only: appends a row and makes it the slot of its id. The row is in no graph yet.
-  func append(id: RecordID, version: Version, vector: [UInt8], payload: [UInt8], sequence: UInt64) -> UInt32 {
+  func append(id: RecordID, version: Version, vector: [UInt8], payload: [UInt8]) -> UInt32 {
     let row = rowCount
     var writer = ByteWriter(reserving: 16)
     id.encode(into: &writer)
@@ -68,18 +68,18 @@ final class Memtable: Sendable {
     state.withLock {
       $0.slots[id] = .row(UInt32(row))
       $0.rowCount = row + 1
-      $0.lastSequence = sequence
     }
     return UInt32(row)
   }
 
   /// Writer only: remembers a delete. The row that it kills, if any, is marked by the caller.
-  func bury(id: RecordID, version: Version, sequence: UInt64) {
-    state.withLock {
-      $0.slots[id] = .tombstone(version)
-      $0.lastSequence = sequence
-    }
+  func bury(id: RecordID, version: Version) {
+    state.withLock { $0.slots[id] = .tombstone(version) }
   }
+
+  /// Writer only: a call was applied. One that changed nothing counts, too: its frame is in the WAL, and
+  /// recovery goes on right after the last call that was flushed.
+  func finish(call sequence: UInt64) { state.withLock { $0.lastSequence = sequence } }
 
   var tombstones: [(id: RecordID, version: Version)] {
     state.withLock { state in

@@ -127,6 +127,8 @@ final class Segment: Sendable {
 
   var rowCount: Int { footer.rowCount }
   var deadCount: Int { marks.withLock { $0.deadCount } }
+  /// Dead rows that the manifest knows of; a merge drops just these.
+  var persistedDeadCount: Int { marks.withLock { $0.deadCount - $0.unpersisted.count } }
 
   /// The encoded id of a row, in place.
   func idBytes(_ row: Int) throws(RoostError) -> UnsafeRawBufferPointer {
