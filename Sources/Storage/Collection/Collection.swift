@@ -109,6 +109,7 @@ public final class Collection: Sendable {
       return status.isClosed
     }
     if wasClosed { return }
+    flushSignal.fire()  // writes that wait for room give up
     await maintenanceLock.acquire()
     await writeLock.acquire()
     defer {

@@ -64,7 +64,7 @@ extension Collection {
           _ = active.append(id: id, version: version, vector: vector, payload: payload)
           if !wasLive { liveDelta += 1 }
         case .delete(_, let version):
-          active.bury(id: id, version: version)
+          active.bury(id: id, version: version, sequence: batch.sequence)
           if wasLive {
             liveDelta -= 1
             outcome.deleted += 1
@@ -133,7 +133,7 @@ extension Collection {
   private func existing(_ slot: Memtable.Slot, _ memtable: Memtable) -> Existing {
     switch slot {
     case .row(let row): .memtableRow(memtable, row)
-    case .tombstone(let version): .tombstone(version)
+    case .tombstone(let version, _): .tombstone(version)
     }
   }
 }

@@ -14,6 +14,8 @@ struct PendingWrite: Sendable {
 struct WriteOutcome: Sendable {
   /// Deletes that hit a living record.
   var deleted = 0
+  /// The version that each operation got.
+  var versions: [Version] = []
 }
 
 struct CommitQueue: Sendable {
@@ -49,16 +51,14 @@ extension Collection {
         try record.payload.validate()
         operations.append(
           .put(
-            id: record.id, version: clock.next(), vector: schema.storedBytes(vector),
+            id: record.id, version: .zero, vector: schema.storedBytes(vector),
             payload: record.payload.encoded))
       } catch {
         throw RoostError(
           error.kind, error.message, at: "record \(record.id.text), \(error.place)", remedy: error.remedy)
       }
     }
-    let versions = operations.map(\.version)
-    _ = try await commit(operations)
-    return versions
+    return try await commit(operations).versions
   }
 
   /// Deletes records; ids that are not there are fine.
@@ -71,9 +71,10 @@ extension Collection {
     }
     guard !ids.isEmpty else { return 0 }
     for id in ids { try id.validate() }
-    return try await commit(ids.map { .delete(id: $0, version: clock.next()) }).deleted
+    return try await commit(ids.map { .delete(id: $0, version: .zero) }).deleted
   }
 
+  /// - Parameter operations: those with version zero get theirs when they are committed.
   func commit(_ operations: [WriteOperation]) async throws(RoostError) -> WriteOutcome {
     let entryBytes = operations.reduce(0) { sum, operation in
       guard case .put(_, _, _, let payload) = operation else { return sum }
@@ -138,9 +139,15 @@ extension Collection {
   private func commitPart(_ part: [PendingWrite]) async {
     // Everything that can fail for one call alone comes before the log.
     var accepted: [(write: PendingWrite, existing: [SegmentRow?])] = []
-    for write in part {
+    for var write in part {
       do throws(RoostError) {
-        accepted.append((write, try resolveInSegments(write.operations)))
+        let existing = try resolveInSegments(write.operations)
+        // Versions rise in the order of the log. Otherwise of two calls that race for an id the later one
+        // could be the older one, which a delete hides only until its tombstone is flushed.
+        for index in write.operations.indices where write.operations[index].version == .zero {
+          write.operations[index].version = clock.next()
+        }
+        accepted.append((write, existing))
       } catch {
         write.continuation.resume(returning: .failure(error))
       }
@@ -169,7 +176,9 @@ extension Collection {
     }
     if case .interval(let milliseconds) = options.sync { scheduleSync(afterMilliseconds: milliseconds) }
     let outcomes = await apply(batches)
-    for (item, outcome) in zip(accepted, outcomes) {
+    for (item, applied) in zip(accepted, outcomes) {
+      var outcome = applied
+      outcome.versions = item.write.operations.map(\.version)
       item.write.continuation.resume(returning: .success(outcome))
     }
   }
@@ -197,22 +206,27 @@ extension Collection {
   /// Seals the memtable when the writes do not fit. Called and returning with the write lock held;
   /// gives it away while it waits for a flush.
   private func makeRoom(rows: Int, entryBytes: Int) async throws(RoostError) {
-    let active = published.withLock { $0.active }
-    if active.fits(rows: rows, entryBytes: entryBytes) { return }
-    while published.withLock({ $0.sealed.count }) >= Self.sealedMemtablesMax {
+    while !published.withLock({ $0.active }).fits(rows: rows, entryBytes: entryBytes) {
+      if published.withLock({ $0.sealed.count }) < Self.sealedMemtablesMax {
+        try await rotate(minimumRows: rows, minimumEntryBytes: entryBytes)
+        startMaintenance()
+        return
+      }
       let seen = flushSignal.count
+      // After `seen`: `close` fires the signal once it has said that it closes.
+      try requireOpen()
       startMaintenance()
       writeLock.release()
       await flushSignal.wait(past: seen)
       await writeLock.acquire()
-      if let failure = status.withLock({ $0.maintenanceFailure }) {
+      try requireOpen()
+      let isFull = published.withLock { $0.sealed.count } >= Self.sealedMemtablesMax
+      if isFull, let failure = status.withLock({ $0.maintenanceFailure }) {
         throw RoostError(
           failure.kind, "writes wait for a flush that fails: \(failure.message)", at: failure.place,
           remedy: failure.remedy)
       }
     }
-    try await rotate(minimumRows: rows, minimumEntryBytes: entryBytes)
-    startMaintenance()
   }
 
   /// Seals the active memtable and starts an empty one with a WAL of its own.
@@ -223,9 +237,7 @@ extension Collection {
     options.memtableRows = max(options.memtableRows, minimumRows)
     options.memtableEntryBytes = max(options.memtableEntryBytes, minimumEntryBytes)
     let memtable = try Memtable(number: number, schema: schema, options: options)
-    let log = try await LogWriter.create(
-      path + "/" + FileName.wal(number), kind: .wal, number: number, files: runtime.files)
-    try await runtime.files.syncDirectory(path)
+    let log = try await createLog(number)
     let old = writer.log
     writer.log = log
     published.withLock { state in
@@ -234,5 +246,25 @@ extension Collection {
       state.activeRows = 0
     }
     await old.close()
+  }
+
+  private func createLog(_ number: UInt64) async throws(RoostError) -> LogWriter {
+    let (file, files) = (path + "/" + FileName.wal(number), runtime.files)
+    do throws(RoostError) {
+      let log = try await LogWriter.create(file, kind: .wal, number: number, files: files)
+      do throws(RoostError) { try await files.syncDirectory(path) } catch {
+        await log.close()
+        throw error
+      }
+      return log
+    } catch {
+      // To recovery, a log that is there says that the one before it is complete. As writes go on in that
+      // one, this one must be gone for good.
+      do throws(RoostError) {
+        if try await files.exists(file) { try await files.remove(file) }
+        try await files.syncDirectory(path)
+      } catch let second { writer.log.refuseWrites(after: second) }
+      throw error
+    }
   }
 }

@@ -6,44 +6,59 @@ extension Collection {
   /// Starts the maintenance task unless it runs already or there is nothing to do.
   func startMaintenance() {
     let starts = status.withLock { status in
-      defer { status.isMaintaining = true }
-      return !status.isMaintaining && !status.isClosed
+      if status.isMaintaining || status.isClosed { return false }
+      status.isMaintaining = true
+      return true
     }
     if starts { Task(executorPreference: executor) { await self.runMaintenance() } }
   }
 
   private func runMaintenance() async {
     await maintenanceLock.acquire()
+    var failure: RoostError?
     do throws(RoostError) {
       while !status.withLock({ $0.isClosed }) {
         if try await flushOldest() { continue }
-        guard options.compactsAutomatically, let due = segmentsDueForMerge() else { break }
-        try await merge(due)
+        // A merge that fails is tried again next time; flushes, which writers wait for, go on.
+        guard failure == nil, options.compactsAutomatically, let due = segmentsDueForMerge() else { break }
+        do throws(RoostError) { try await merge(due) } catch { failure = error }
       }
-      status.withLock { $0.maintenanceFailure = nil }
-    } catch {
-      status.withLock { $0.maintenanceFailure = error }
+    } catch { failure = error }
+    status.withLock {
+      $0.maintenanceFailure = failure
+      $0.isMaintaining = false
     }
-    status.withLock { $0.isMaintaining = false }
     maintenanceLock.release()
     flushSignal.fire()
+    // Sealed by another thread since the last look.
+    if failure == nil, published.withLock({ !$0.sealed.isEmpty }) { startMaintenance() }
   }
 
   /// Writes everything in memory out as segments.
   public func flush() async throws(RoostError) {
-    try requireOpen()
+    // In a task of its own: one that is cancelled would leave the graph of the memtable half done.
+    let task = Task(executorPreference: executor) { () -> Result<Void, RoostError> in
+      do throws(RoostError) { return .success(try await self.flushAll()) } catch { return .failure(error) }
+    }
+    try await task.value.get()
+  }
+
+  private func flushAll() async throws(RoostError) {
     try await sealActive()
     await maintenanceLock.acquire()
     defer { maintenanceLock.release() }
+    try requireOpen()
     while try await flushOldest() {}
     status.withLock { $0.maintenanceFailure = nil }
   }
 
-  /// Flushes, then merges all segments into one without dead rows.
+  /// Flushes, then merges all segments into one without dead rows. Throws `.cancelled`, having changed
+  /// nothing, when the task is cancelled meanwhile.
   public func compact() async throws(RoostError) {
     try await flush()
     await maintenanceLock.acquire()
     defer { maintenanceLock.release() }
+    try requireOpen()
     let segments = published.withLock { $0.segments }
     let isMinimal =
       segments.count <= 1 && segments.allSatisfy { $0.deadCount == 0 && $0.footer.tombstoneCount == 0 }
@@ -53,6 +68,7 @@ extension Collection {
   private func sealActive() async throws(RoostError) {
     await writeLock.acquire()
     defer { writeLock.release() }
+    try requireOpen()
     if !published.withLock({ $0.active.isEmpty }) { try await rotate() }
   }
 
@@ -94,9 +110,13 @@ extension Collection {
     }
     try await install(
       adding: segment, removing: [], flushedSequence: memtable.lastSequence, dropping: memtable)
+    status.withLock {
+      $0.flushes += 1
+      $0.maintenanceFailure = nil
+    }
     flushSignal.fire()
-    status.withLock { $0.flushes += 1 }
-    try await runtime.files.remove(path + "/" + FileName.wal(memtable.number))
+    // What cannot be removed is below the floor and goes at the next opening.
+    try? await runtime.files.remove(path + "/" + FileName.wal(memtable.number))
     return true
   }
 
@@ -143,7 +163,15 @@ extension Collection {
       let rows = candidate.unpersistedDeaths(upTo: flushed)
       if !rows.isEmpty { edit.deadRows[candidate.number] = rows }
     }
-    try await writer.manifest.apply(edit)
+    do throws(RoostError) { try await writer.manifest.apply(edit) } catch {
+      // Each further try would leave another file behind. But if it is unknown whether the edit is on disk,
+      // the file may be needed.
+      if let segment, writer.manifest.isHealthy {
+        await segment.file.file.close()
+        try? await runtime.files.remove(segment.file.path)
+      }
+      throw error
+    }
     writer.nextFileNumber = max(writer.nextFileNumber, writer.manifest.state.nextFileNumber)
     for candidate in kept { candidate.markPersisted(upTo: flushed) }
     published.withLock { state in

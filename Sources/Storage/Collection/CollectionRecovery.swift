@@ -76,7 +76,7 @@ extension Collection {
     report.wasClean = clean != nil
     report.tornBytes = loaded.outcome.tornBytes
     let segments = try await openSegments(path, loaded.state, options: options, files: files)
-    let (logs, lastNumber) = try await sortFiles(path, loaded, clean: clean, files: files, report: &report)
+    let (logs, unneeded, lastNumber) = try await sortFiles(path, loaded, clean: clean, files: files)
     let manifest: Manifest
     if clean != nil {
       try await files.remove(path + "/" + CleanMarker.fileName)
@@ -89,6 +89,12 @@ extension Collection {
       if let last = logs.last {
         try await LogWriter.rewrite(path + "/" + FileName.wal(last), directory: path, files: files)
       }
+    }
+    // Not before the manifest is known to be on disk: the one that was read may have been in memory only, and
+    // the one on disk may still need these files.
+    for name in unneeded where try await files.exists(path + "/" + name) {
+      try await files.remove(path + "/" + name)
+      report.removedFiles.append(name)
     }
     return try await replay(
       logs, path: path, options: options, runtime: runtime, manifest: manifest, segments: segments,
@@ -162,12 +168,12 @@ extension Collection {
       files: files)
   }
 
-  /// Finds the WALs to replay and the highest file number, and removes what no manifest mentions.
+  /// Finds the WALs to replay, what no manifest mentions, and the highest file number.
   private static func sortFiles(
-    _ path: String, _ loaded: Manifest.Loaded, clean: CleanMarker?, files: any FileSystem,
-    report: inout RecoveryReport
-  ) async throws(RoostError) -> (logs: [UInt64], lastNumber: UInt64) {
+    _ path: String, _ loaded: Manifest.Loaded, clean: CleanMarker?, files: any FileSystem
+  ) async throws(RoostError) -> (logs: [UInt64], unneeded: [String], lastNumber: UInt64) {
     var logs: [UInt64] = []
+    var unneeded: [String] = []
     var lastNumber = loaded.state.nextFileNumber
     for name in try await files.list(path) {
       let isNeeded: Bool
@@ -180,20 +186,32 @@ extension Collection {
         if isNeeded { logs.append(number) }
       case nil: isNeeded = !name.hasSuffix(".tmp")
       }
-      if !isNeeded {
-        try await files.remove(path + "/" + name)
-        report.removedFiles.append(name)
-      }
+      if !isNeeded { unneeded.append(name) }
     }
-    if let clean {
-      let expected = clean.logs.keys.filter { $0 != loaded.number }.sorted()
-      guard expected == logs.sorted() else {
-        throw RoostError(
-          .corrupted, "WALs \(logs.sorted()) are here, the clean close left \(expected)", at: path,
-          remedy: "restore this collection from a backup")
+    logs.sort()
+    try checkLogs(logs, path, loaded, clean: clean)
+    return (logs, unneeded, lastNumber)
+  }
+
+  /// Throws when a WAL that must be there is missing.
+  static func checkLogs(
+    _ logs: [UInt64], _ path: String, _ loaded: Manifest.Loaded, clean: CleanMarker?
+  ) throws(RoostError) {
+    guard let clean else {
+      // It was durable before any manifest named it.
+      guard logs.first == loaded.state.walFloor else {
+        throw .corrupted(
+          "the oldest WAL that is needed is missing or has no header",
+          file: path + "/" + FileName.wal(loaded.state.walFloor), offset: 0)
       }
+      return
     }
-    return (logs.sorted(), lastNumber)
+    let expected = clean.logs.keys.filter { $0 != loaded.number }.sorted()
+    guard expected == logs else {
+      throw RoostError(
+        .corrupted, "WALs \(logs) are here, the clean close left \(expected)", at: path,
+        remedy: "restore this collection from a backup")
+    }
   }
 
   /// Whether a WAL may hold writes that are in no segment.

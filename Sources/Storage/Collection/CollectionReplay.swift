@@ -9,7 +9,7 @@ extension Collection {
   ) async throws(RoostError) -> Collection {
     let (state, files) = (manifest.state, runtime.files)
     var report = report
-    var nextNumber = max(state.nextFileNumber, (logs.last ?? 0) + 1, manifest.number + 1)
+    let nextNumber = max(state.nextFileNumber, (logs.last ?? 0) + 1, manifest.number + 1)
     var read: [ReplayedLog] = []
     var sequence = state.flushedSequence
     for (index, number) in logs.enumerated() {
@@ -25,21 +25,10 @@ extension Collection {
       report.tornBytes += log.outcome.tornBytes
       read.append(log)
     }
-    // The newest log goes on being written; without any, a new one is begun.
-    let writer: LogWriter
-    if let last = read.last {
-      writer = try await LogWriter.reopen(
-        path + "/" + FileName.wal(last.number), number: last.number, length: last.outcome.length, files: files
-      )
-    } else {
-      let number = nextNumber
-      nextNumber += 1
-      writer = try await LogWriter.create(
-        path + "/" + FileName.wal(number), kind: .wal, number: number, files: files)
-      try await files.syncDirectory(path)
-      read.append(
-        ReplayedLog(number: number, batches: [], outcome: .init(length: writer.length, tornBytes: 0)))
-    }
+    // The newest log goes on being written.
+    guard let last = read.last else { throw RoostError(.corrupted, "there is no WAL", at: path) }
+    let writer = try await LogWriter.reopen(
+      path + "/" + FileName.wal(last.number), number: last.number, length: last.outcome.length, files: files)
     let lastVersion = read.flatMap(\.batches).flatMap(\.operations).map(\.version).max() ?? .zero
     let live = segments.reduce(0) { $0 + $1.rowCount - $1.deadCount }
     let first = try read[0].makeMemtable(schema: state.schema, options: options)
@@ -72,6 +61,8 @@ extension Collection {
       }
       _ = await collection.apply(batches)
     }
+    // The workers stop in the middle when the task is cancelled, so rows may be missing from the graph.
+    if Task.isCancelled { throw RoostError(.cancelled, "opening was cancelled", at: path) }
     collection.startMaintenance()
     return collection
   }

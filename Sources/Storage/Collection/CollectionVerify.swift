@@ -85,9 +85,7 @@ extension Collection {
       if try await holdsWrites(path, number, loaded, clean: clean, files: files) { numbers.append(number) }
     }
     numbers.sort()
-    if let clean, clean.logs.keys.filter({ $0 != loaded.number }).sorted() != numbers {
-      throw RoostError(.corrupted, "WALs \(numbers) are here, the clean close left others", at: path)
-    }
+    try checkLogs(numbers, path, loaded, clean: clean)
     var sequence = loaded.state.flushedSequence
     for number in numbers {
       let log = try await readLog(

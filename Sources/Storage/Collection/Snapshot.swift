@@ -92,7 +92,11 @@ enum RowSource: Sendable {
     case .memtable(let memtable, let rows):
       // The table knows the newest row of an id; an older snapshot may need an earlier one.
       guard let slot = memtable.slot(of: id) else { return nil }
-      if case .row(let row) = slot, row < rows { return isLive(Int(row), at: sequence) ? Int(row) : nil }
+      switch slot {
+      case .row(let row) where row < rows: return isLive(Int(row), at: sequence) ? Int(row) : nil
+      case .tombstone(_, let death) where death <= sequence: return nil
+      default: break
+      }
       return try earlierRow(of: encoded, in: memtable, rows: rows, at: sequence)
     case .segment(let segment):
       guard let row = try segment.row(of: encoded), isLive(Int(row), at: sequence) else { return nil }

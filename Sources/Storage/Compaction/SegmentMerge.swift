@@ -54,7 +54,8 @@ extension Collection {
     }
     writeLock.release()
     status.withLock { $0.compactions += 1 }
-    for input in inputs { try await runtime.files.remove(input.file.path) }
+    // Searches that began before still read them; what cannot be removed goes at the next opening.
+    for input in inputs { try? await runtime.files.remove(input.file.path) }
   }
 
   /// The graph of the merged rows, in their new numbers.
@@ -83,6 +84,8 @@ extension Collection {
     }
     await runtime.workers.run { graph.improveEntry() }
     await graph.finish(workers: runtime.workers)
+    // The workers stop in the middle when the task is cancelled, so rows may be missing from the graph.
+    if Task.isCancelled { throw RoostError(.cancelled, "the merge was cancelled", at: path) }
     return graph
   }
 }

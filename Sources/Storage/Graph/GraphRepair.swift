@@ -18,13 +18,19 @@ extension GrowingGraph {
       }
     }
     await workers.run {
+      // Searches must not start at a row that has lost its edges.
+      let entryDies = self.entry.map(isDead) ?? false
+      let rows = 0..<UInt32(self.capacity)
+      if entryDies, let living = rows.first(where: { self.contains($0) && !isDead($0) }) {
+        self.setEntry(living)
+      }
       var removed = 0
       for row in 0..<UInt32(self.capacity) where self.contains(row) && isDead(row) {
         self.lists.withLock(row) { $0.clear() }
         removed += 1
       }
       self.addToCount(-removed)
-      if let entry = self.entry, !self.contains(entry) { self.improveEntry() }
+      if entryDies { self.improveEntry() }
       self.connect(scratch: GraphScratch())
     }
   }

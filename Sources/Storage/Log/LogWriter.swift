@@ -93,6 +93,9 @@ final class LogWriter: @unchecked Sendable {
     syncedThrough = target
   }
 
+  /// Refuses all further writes, as after a failed sync.
+  func refuseWrites(after error: RoostError) { failure = failure ?? refusal(after: error) }
+
   func close() async { await file.close() }
 
   private func refusal(after error: RoostError) -> RoostError {

@@ -16,8 +16,17 @@ enum WriteOperation: Sendable {
   }
 
   var version: Version {
-    switch self {
-    case .put(_, let version, _, _), .delete(_, let version): version
+    get {
+      switch self {
+      case .put(_, let version, _, _), .delete(_, let version): version
+      }
+    }
+    set {
+      switch self {
+      case .put(let id, _, let vector, let payload):
+        self = .put(id: id, version: newValue, vector: vector, payload: payload)
+      case .delete(let id, _): self = .delete(id: id, version: newValue)
+      }
     }
   }
 }

@@ -17,7 +17,8 @@ final class Memtable: Sendable {
 
   enum Slot: Sendable, Equatable {
     case row(UInt32)
-    case tombstone(Version)
+    /// A delete, and its sequence number.
+    case tombstone(Version, sequence: UInt64)
   }
 
   private struct State {
@@ -25,6 +26,7 @@ final class Memtable: Sendable {
     var slots: [RecordID: Slot] = [:]
     var sortedRows: [UInt32] = []
     var lastSequence: UInt64 = 0
+    var deleteCount = 0
   }
 
   init(number: UInt64, schema: CollectionSchema, options: StorageOptions) throws(RoostError) {
@@ -45,8 +47,10 @@ final class Memtable: Sendable {
   var isEmpty: Bool { state.withLock { $0.slots.isEmpty } }
   var vectors: VectorArena { graph.vectors }
 
+  /// Whether there is room for so many more operations. Deletes count as rows, or a long series of them
+  /// would never fill a memtable.
   func fits(rows: Int, entryBytes: Int) -> Bool {
-    rowCount + rows <= capacity && entries.fits(bytes: entryBytes)
+    state.withLock { $0.rowCount + $0.deleteCount } + rows <= capacity && entries.fits(bytes: entryBytes)
   }
 
   func slot(of id: RecordID) -> Slot? { state.withLock { $0.slots[id] } }
@@ -54,7 +58,7 @@ final class Memtable: Sendable {
   func version(of slot: Slot) -> Version {
     switch slot {
     case .row(let row): entries.version(Int(row))
-    case .tombstone(let version): version
+    case .tombstone(let version, _): version
     }
   }
 
@@ -73,8 +77,11 @@ final class Memtable: Sendable {
   }
 
   /// Writer only: remembers a delete. The row that it kills, if any, is marked by the caller.
-  func bury(id: RecordID, version: Version) {
-    state.withLock { $0.slots[id] = .tombstone(version) }
+  func bury(id: RecordID, version: Version, sequence: UInt64) {
+    state.withLock {
+      $0.slots[id] = .tombstone(version, sequence: sequence)
+      $0.deleteCount += 1
+    }
   }
 
   /// Writer only: a call was applied. One that changed nothing counts, too: its frame is in the WAL, and
@@ -84,7 +91,7 @@ final class Memtable: Sendable {
   var tombstones: [(id: RecordID, version: Version)] {
     state.withLock { state in
       state.slots.compactMap { id, slot in
-        if case .tombstone(let version) = slot { (id, version) } else { nil }
+        if case .tombstone(let version, _) = slot { (id, version) } else { nil }
       }
     }
   }

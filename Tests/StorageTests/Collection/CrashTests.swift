@@ -65,4 +65,53 @@ import Testing
       }
     }
   }
+
+  @Test(arguments: [FaultPlan.Fault.fail, .noSpace, .tornWrite, .failSync])
+  func survivesPowerLossSomeTimeAfterAFault(_ fault: FaultPlan.Fault) throws {
+    for seed in Self.seeds {
+      let scenario = CrashScenario(seed: seed, steps: 24)
+      var random = SplitMix64(seed: seed)
+      for change in 0..<(try rehearse(scenario)) {
+        let loss = change + 1 + random.below(12)
+        let faults = FaultPlan([FaultPlan.Rule(fault, .at(change)), FaultPlan.Rule(.crash, .at(loss))])
+        let world = CrashWorld(seed: seed, disk: CrashWorld.freshDisk(seed: seed, faults: faults))
+        var model = CrashModel()
+        let before = try scenario.run(world, model: &model)
+        world.disk.crash()
+        let after = CrashWorld(seed: seed, disk: world.disk.afterCrash(.seed(random.next())))
+        let objection = try before ?? scenario.check(after, model: &model, wholeCalls: false)
+        if let objection {
+          Issue.record("seed \(seed), \(fault) at change \(change), power loss at \(loss): \(objection)")
+          return
+        }
+      }
+    }
+  }
+
+  /// After a failed sync, what the kernel shows need not be on the disk; the next opening must not act on it.
+  @Test func survivesPowerLossWhileReopeningAfterAFailedSync() throws {
+    for seed in Self.seeds {
+      let scenario = CrashScenario(seed: seed, steps: 24)
+      var random = SplitMix64(seed: seed)
+      for change in 0..<(try rehearse(scenario)) {
+        let disk = CrashWorld.freshDisk(seed: seed, faults: .at(change, .failSync))
+        var model = CrashModel()
+        let before = try scenario.run(CrashWorld(seed: seed, disk: disk), model: &model)
+        let loss = random.below(16)
+        disk.setFaults(.crashAt(disk.changeCount + loss))
+        let reopening = try CrashScenario(seed: seed, steps: 0)
+          .run(CrashWorld(seed: seed, disk: disk), model: &model, salt: 500)
+        disk.crash()
+        let survival: Survival = change % 2 == 0 ? .seed(random.next()) : .nothing
+        let after = CrashWorld(seed: seed, disk: disk.afterCrash(survival))
+        let objection = try before ?? reopening ?? scenario.check(after, model: &model, wholeCalls: false)
+        if let objection {
+          Issue.record(
+            "seed \(seed), sync failed at change \(change), power loss \(loss) changes into opening: \(objection)"
+          )
+          return
+        }
+      }
+    }
+  }
 }

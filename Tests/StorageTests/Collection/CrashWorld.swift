@@ -16,7 +16,20 @@ struct CrashWorld {
   let runtime: Runtime
 
   init(seed: UInt64, disk: MemoryDisk) {
-    executor = SeededExecutor(seed: seed)
+    self.init(seed: seed, executor: SeededExecutor(seed: seed), disk: disk)
+  }
+
+  /// A machine whose disk takes its time.
+  init(seed: UInt64, latencyNanos: ClosedRange<UInt64>) {
+    let executor = SeededExecutor(seed: seed)
+    let latency = MemoryDisk.Latency(clock: VirtualClock(executor), nanos: latencyNanos)
+    self.init(
+      seed: seed, executor: executor,
+      disk: MemoryDisk(seed: seed, directories: [Self.directory], latency: latency))
+  }
+
+  private init(seed: UInt64, executor: SeededExecutor, disk: MemoryDisk) {
+    self.executor = executor
     self.disk = disk
     let clock = VirtualClock(executor)
     runtime = Runtime(
