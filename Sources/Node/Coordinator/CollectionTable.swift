@@ -54,8 +54,14 @@ final class CollectionTable: Sendable {
       if try await Collection.exists(table.folder(name), files: runtime.files) {
         names.append(name)
       } else {
-        // The rest of a creation or a drop that a crash cut short.
-        try await Collection.destroy(table.folder(name), files: runtime.files)
+        // The rest of a creation or a drop that a crash cut short; a collection that lost CURRENT is kept.
+        do throws(RoostError) {
+          try await Collection.requireUnfinished(table.folder(name), files: runtime.files)
+          try await Collection.destroy(table.folder(name), files: runtime.files)
+        } catch {
+          report(name, error)
+          table.state.withLock { $0.slots[name] = .failed(error) }
+        }
       }
     }
     let options = table.options(sharedBy: names.count)

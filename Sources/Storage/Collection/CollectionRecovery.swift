@@ -35,6 +35,7 @@ extension Collection {
     guard try await !exists(path, files: files) else {
       throw RoostError(.alreadyExists, "there is a collection already", at: path)
     }
+    try await requireUnfinished(path, files: files)
     for name in try await files.list(path) where name != lockName {
       guard isOurs(name) else {
         throw RoostError(
@@ -102,15 +103,43 @@ extension Collection {
       lock: lock, report: report)
   }
 
+  /// Marks a folder whose collection is being removed.
+  private static let droppedName = "DROPPED"
+
+  /// Makes sure that a folder without CURRENT is the rest of a creation or of a removal, rather than a
+  /// collection that has lost it.
+  /// - Throws: `.corrupted` when there are files that may hold records.
+  public static func requireUnfinished(_ path: String, files: any FileSystem) async throws(RoostError) {
+    if try await files.exists(path + "/" + droppedName) { return }
+    for name in try await files.list(path) {
+      switch FileName(name) {
+      case .segment: break
+      case .wal:
+        let file = try await files.open(path + "/" + name, [.read])
+        let size = try await file.size()
+        await file.close()
+        if size <= UInt64(LogFormat.headerBytes) { continue }
+      case .manifest, nil: continue
+      }
+      throw .corrupted("CURRENT is missing, but \(name) may hold records", file: path, offset: 0)
+    }
+  }
+
   /// Removes a collection for good. It must not be open.
   public static func destroy(_ path: String, files: any FileSystem) async throws(RoostError) {
-    // Without CURRENT it is an unfinished creation, whatever else a crash leaves of it.
-    let current = path + "/" + Manifest.currentName
+    let (current, dropped) = (path + "/" + Manifest.currentName, path + "/" + droppedName)
+    // From the rename on, what a crash leaves is known to be on its way out, down to the mark itself.
     if try await files.exists(current) {
-      try await files.remove(current)
+      try await files.rename(current, to: dropped)
       try await files.syncDirectory(path)
     }
-    for name in try await files.list(path) { try await files.remove(path + "/" + name) }
+    for name in try await files.list(path) where name != droppedName {
+      try await files.remove(path + "/" + name)
+    }
+    if try await files.exists(dropped) {
+      try await files.syncDirectory(path)
+      try await files.remove(dropped)
+    }
     try await files.removeDirectory(path)
     if let parent = parentDirectory(path) { try await files.syncDirectory(parent) }
   }
@@ -121,7 +150,7 @@ extension Collection {
   }
 
   private static func isOurs(_ name: String) -> Bool {
-    FileName(name) != nil || name.hasSuffix(".tmp") || name == CleanMarker.fileName
+    FileName(name) != nil || name.hasSuffix(".tmp") || name == CleanMarker.fileName || name == droppedName
   }
 
   private static func openSegments(

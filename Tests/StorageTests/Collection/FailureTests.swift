@@ -171,6 +171,48 @@ import Testing
     }
   }
 
+  @Test func aFolderThatLostCurrentIsKept() throws {
+    let world = world(10)
+    try world.executor.run {
+      let collection = try await create(world, CrashWorld.options)
+      _ = try await collection.put(Self.records(0..<2))
+      try await collection.close()
+      try await world.disk.remove(CrashWorld.path + "/CURRENT")
+      let before = world.disk.filePaths
+      do throws(RoostError) {
+        _ = try await create(world, CrashWorld.options)
+        Issue.record("created over the files of a collection")
+      } catch { #expect(error.kind == .corrupted) }
+      #expect(world.disk.filePaths == before)
+    }
+  }
+
+  @Test func aRemovalThatPowerLossCutsShortCanBeFinished() throws {
+    for change in 0..<12 {
+      for seed: UInt64 in 0..<8 {
+        let world = world(seed)
+        try world.executor.run {
+          let collection = try await create(world, CrashWorld.options)
+          _ = try await collection.put(Self.records(0..<13))
+          try await collection.flush()
+          _ = try await collection.put(Self.records(20..<22))
+          try await collection.close()
+          world.disk.setFaults(.crashAt(world.disk.changeCount + change))
+          do throws(RoostError) { try await Collection.destroy(CrashWorld.path, files: world.disk) } catch {}
+        }
+        world.disk.crash()
+        let disk = world.disk.afterCrash(.seed(seed))
+        try CrashWorld(seed: seed, disk: disk).executor.run {
+          guard try await disk.exists(CrashWorld.path) else { return }
+          if try await !Collection.exists(CrashWorld.path, files: disk) {
+            try await Collection.requireUnfinished(CrashWorld.path, files: disk)
+          }
+          try await Collection.destroy(CrashWorld.path, files: disk)
+        }
+      }
+    }
+  }
+
   /// A caller that gives up, as at a deadline, must not leave rows that no search finds.
   @Test func cancelledCareLeavesEveryRowInReach() async throws {
     let folder = TemporaryFolder()
