@@ -4,35 +4,34 @@ import Core
 import Foundation
 import Glibc
 
-/// A mounted tmpfs.
-struct SmallDisk {
+/// A mounted tmpfs; gone with the value, also when a test throws.
+final class SmallDisk {
   let folder: TemporaryFolder
   private var ballast: String { folder.path + "/ballast" }
 
   /// Nil when this user or this container may not mount.
   init?(megabytes: Int) {
     folder = TemporaryFolder()
-    guard mount("tmpfs", folder.path, "tmpfs", 0, "size=\(megabytes)m") == 0 else {
-      folder.remove()
-      return nil
-    }
+    guard mount("tmpfs", folder.path, "tmpfs", 0, "size=\(megabytes)m") == 0 else { return nil }
   }
 
-  static var isPossible: Bool {
-    guard let disk = SmallDisk(megabytes: 1) else { return false }
-    disk.remove()
-    return true
-  }
+  static var isPossible: Bool { SmallDisk(megabytes: 1) != nil }
 
   static let whenImpossible = "needs the right to mount a tmpfs: run the tests as root"
 
-  /// Fills the disk, but for `leaving` bytes.
+  /// Fills what is free now, but for `leaving` bytes.
   func fill(leaving: Int = 0) throws {
     var status = statvfs()
     guard statvfs(folder.path, &status) == 0 else { throw RoostError(.io, "statvfs", at: folder.path) }
     let count = Int(status.f_bavail) * Int(status.f_bsize) - leaving
     guard count > 0 else { return }
-    try Data(count: count).write(to: URL(fileURLWithPath: ballast))
+    if !FileManager.default.fileExists(atPath: ballast) {
+      FileManager.default.createFile(atPath: ballast, contents: nil)
+    }
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: ballast))
+    try file.seekToEnd()
+    try file.write(contentsOf: Data(count: count))
+    try file.close()
   }
 
   func free() throws { try FileManager.default.removeItem(atPath: ballast) }
@@ -44,7 +43,7 @@ struct SmallDisk {
     }
   }
 
-  func remove() {
+  deinit {
     umount2(folder.path, Int32(MNT_DETACH))
     folder.remove()
   }
