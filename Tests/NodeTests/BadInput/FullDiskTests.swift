@@ -41,7 +41,9 @@ struct FullDiskTests {
           #expect(record.vector == expected.vector && record.payload == expected.payload, "record \(id)")
         }
       }
-      #expect(found == acknowledged, "lost \(acknowledged.subtracting(found)), new \(found.subtracting(acknowledged))")
+      #expect(
+        found == acknowledged,
+        "lost \(acknowledged.subtracting(found)), new \(found.subtracting(acknowledged))")
       #expect(try await client.count(in: "c") == acknowledged.count)
     }
   }
@@ -54,7 +56,8 @@ struct FullDiskTests {
 
   /// What `body` fails with on a full disk. Files that the node has removed give their space back when the
   /// last reader lets go of them, so that a disk which was full a moment ago may need to be filled again.
-  private func failureWhenFull(_ disk: SmallDisk, _ body: () async throws -> Void) async throws -> RoostError? {
+  private func failureWhenFull(_ disk: SmallDisk, _ body: () async throws -> Void) async throws -> RoostError?
+  {
     for _ in 0..<100 {
       try disk.fill()
       if let error = await failure(body) { return error }

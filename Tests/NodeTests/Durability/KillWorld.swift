@@ -131,7 +131,9 @@ struct KillWorld {
     do throws(RoostError) {
       while true {
         let indices = (0..<8).map { _ in Int.random(in: 0..<writers * recordsPerWriter, using: &random) }
-        for (index, record) in zip(indices, try await client.get(indices.map(TestRecord.id), from: collection)) {
+        for (index, record) in zip(
+          indices, try await client.get(indices.map(TestRecord.id), from: collection))
+        {
           if let record, TestRecord.step(of: record, index: index) == nil {
             throw RoostError(.corrupted, "a mixed or foreign record", at: "record \(index)")
           }

@@ -69,7 +69,8 @@ struct WriterLedger: Sendable {
           let existing = batch.indices.count { steps[$0] != nil }
           let deleted = try await client.delete(batch.indices.map(TestRecord.id), from: collection)
           guard deleted == existing else {
-            return RoostError(.corrupted, "deleted \(deleted) records, there were \(existing)", at: "writer \(number)")
+            return RoostError(
+              .corrupted, "deleted \(deleted) records, there were \(existing)", at: "writer \(number)")
           }
         }
       } catch {

@@ -41,14 +41,16 @@ struct CreateCommand: AsyncParsableCommand {
 
   func run() async throws {
     let schema = CollectionSchema(
-      dimension: dimension, element: element.element, metric: metric.metric, degree: degree, buildEffort: buildEffort,
+      dimension: dimension, element: element.element, metric: metric.metric, degree: degree,
+      buildEffort: buildEffort,
       embedder: embedder.flatMap { module in
         textField.map { EmbedderReference(module: module, sourceField: $0) }
       })
     try await node.client().createCollection(name, schema: schema)
     try output.printDone(
       .object([JSON.Member("created", .string(name))] + schema.json),
-      "created '\(name)': \(schema.element.name) vectors of dimension \(dimension), metric \(schema.metric.name)")
+      "created '\(name)': \(schema.element.name) vectors of dimension \(dimension), metric \(schema.metric.name)"
+    )
   }
 }
 
