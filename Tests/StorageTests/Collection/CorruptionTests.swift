@@ -33,13 +33,15 @@ import Testing
     }
   }
 
-  @Test func everyFlippedBitIsFound() throws {
+  @Test func everyFlippedBitIsFound() async throws { try await onOwnThread { try flipBits() } }
+
+  private func flipBits() throws {
     let world = CrashWorld(seed: 1, disk: CrashWorld.freshDisk(seed: 1, faults: .none))
     let model = try makeStore(world)
     var tried = 0
     for path in world.disk.filePaths where !path.hasSuffix("/LOCK") {
       let count = world.disk.contents(of: path)?.count ?? 0
-      #expect(count > 0)
+      guard count > 0 else { throw Finding(description: "\(path) is empty") }
       for offset in stride(from: tried % Self.step, to: count, by: Self.step) {
         let bit = (offset &+ tried) % 8
         world.disk.corrupt(path, offset: offset, bit: bit)
@@ -47,16 +49,14 @@ import Testing
         tried += 1
         let objection = try world.executor.run { await self.objection(world, path, model) }
         if let objection {
-          Issue.record("\(path), byte \(offset), bit \(bit): \(objection)")
-          return
+          throw Finding(description: "\(path), byte \(offset), bit \(bit): \(objection)")
         }
       }
     }
     let report = try world.executor.run {
       try await Collection.verify(CrashWorld.path, runtime: world.runtime)
     }
-    #expect(report.problems == [])
-    #expect(tried > 100)
+    guard report.problems == [], tried > 100 else { throw Finding(description: "tried \(tried), \(report)") }
   }
 
   private func objection(_ world: CrashWorld, _ path: String, _ model: [RecordID: Payload]) async -> String? {

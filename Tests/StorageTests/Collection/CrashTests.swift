@@ -18,14 +18,20 @@ import Testing
     let world = CrashWorld(
       seed: scenario.seed, disk: CrashWorld.freshDisk(seed: scenario.seed, faults: .none))
     var model = CrashModel()
-    #expect(try scenario.run(world, model: &model) == nil, "seed \(scenario.seed)")
+    if let problem = try scenario.run(world, model: &model) {
+      throw Finding(description: "seed \(scenario.seed): \(problem)")
+    }
     let changes = world.disk.changeCount
-    #expect(try scenario.check(world, model: &model, wholeCalls: true) == nil, "seed \(scenario.seed)")
-    #expect(world.executor.strayJobs == 0)
+    if let problem = try scenario.check(world, model: &model, wholeCalls: true) {
+      throw Finding(description: "seed \(scenario.seed): \(problem)")
+    }
+    guard world.executor.strayJobs == 0 else { throw Finding(description: "the run cannot be repeated") }
     return changes
   }
 
-  @Test func survivesPowerLossAtEveryChange() throws {
+  @Test func survivesPowerLossAtEveryChange() async throws { try await onOwnThread { try losePower() } }
+
+  private func losePower() throws {
     for seed in Self.seeds {
       let scenario = CrashScenario(seed: seed, steps: 24)
       for change in 0..<(try rehearse(scenario)) {
@@ -39,15 +45,18 @@ import Testing
         let again = try CrashScenario(seed: seed &+ 1, steps: 8).run(after, model: &model, salt: 1000)
         let final = try again ?? scenario.check(after, model: &model, wholeCalls: true)
         if let problem = objection ?? final {
-          Issue.record("seed \(seed), power loss at change \(change), \(survival): \(problem)")
-          return
+          throw Finding(description: "seed \(seed), power loss at change \(change), \(survival): \(problem)")
         }
       }
     }
   }
 
   @Test(arguments: [FaultPlan.Fault.fail, .noSpace, .tornWrite, .failSync])
-  func survivesFaultsAtEveryChange(_ fault: FaultPlan.Fault) throws {
+  func survivesFaultsAtEveryChange(_ fault: FaultPlan.Fault) async throws {
+    try await onOwnThread { try failOnce(fault) }
+  }
+
+  private func failOnce(_ fault: FaultPlan.Fault) throws {
     for seed in Self.seeds {
       let scenario = CrashScenario(seed: seed, steps: 24)
       for change in 0..<(try rehearse(scenario)) {
@@ -59,15 +68,18 @@ import Testing
         let after = CrashWorld(seed: seed, disk: world.disk.afterCrash(.seed(seed &+ UInt64(change))))
         let objection = try before ?? scenario.check(after, model: &model, wholeCalls: false)
         if let objection {
-          Issue.record("seed \(seed), \(fault) at change \(change): \(objection)")
-          return
+          throw Finding(description: "seed \(seed), \(fault) at change \(change): \(objection)")
         }
       }
     }
   }
 
   @Test(arguments: [FaultPlan.Fault.fail, .noSpace, .tornWrite, .failSync])
-  func survivesPowerLossSomeTimeAfterAFault(_ fault: FaultPlan.Fault) throws {
+  func survivesPowerLossSomeTimeAfterAFault(_ fault: FaultPlan.Fault) async throws {
+    try await onOwnThread { try failOnceThenLosePower(fault) }
+  }
+
+  private func failOnceThenLosePower(_ fault: FaultPlan.Fault) throws {
     for seed in Self.seeds {
       let scenario = CrashScenario(seed: seed, steps: 24)
       var random = SplitMix64(seed: seed)
@@ -81,15 +93,19 @@ import Testing
         let after = CrashWorld(seed: seed, disk: world.disk.afterCrash(.seed(random.next())))
         let objection = try before ?? scenario.check(after, model: &model, wholeCalls: false)
         if let objection {
-          Issue.record("seed \(seed), \(fault) at change \(change), power loss at \(loss): \(objection)")
-          return
+          throw Finding(
+            description: "seed \(seed), \(fault) at change \(change), power loss at \(loss): \(objection)")
         }
       }
     }
   }
 
   /// After a failed sync, what the kernel shows need not be on the disk; the next opening must not act on it.
-  @Test func survivesPowerLossWhileReopeningAfterAFailedSync() throws {
+  @Test func survivesPowerLossWhileReopeningAfterAFailedSync() async throws {
+    try await onOwnThread { try losePowerWhileReopening() }
+  }
+
+  private func losePowerWhileReopening() throws {
     for seed in Self.seeds {
       let scenario = CrashScenario(seed: seed, steps: 24)
       var random = SplitMix64(seed: seed)

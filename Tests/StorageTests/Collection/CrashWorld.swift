@@ -1,6 +1,7 @@
 // A collection on a simulated disk, a random scenario from a seed, and a model of what must survive.
 
 import Core
+import Foundation
 import Storage
 
 /// One simulated machine: everything that happens in it is decided by the seed.
@@ -252,4 +253,19 @@ struct CrashScenario {
     model.settle(found)
     return objection
   }
+}
+
+/// Runs `body` on a thread of its own: a simulation never suspends, and the threads that all tests share
+/// are few.
+func onOwnThread(_ body: @escaping @Sendable () throws -> Void) async throws {
+  try await withCheckedThrowingContinuation { continuation in
+    let thread = Thread { continuation.resume(with: Result(catching: body)) }
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+}
+
+/// What a simulation found; thrown, because off the test's own task a recorded issue belongs to no test.
+struct Finding: Error, CustomStringConvertible {
+  let description: String
 }

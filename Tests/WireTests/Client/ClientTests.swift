@@ -114,7 +114,7 @@ private func serveGreetingOnly(_ connection: any Connection, endingAfterFrames l
     let server = try await TestServer()
     let client = server.client()
     try await client.connect()
-    let task = Task { try await client.count(in: "slow") }
+    let task = Task { try await client.count(in: "endless") }
     while server.handler.handled.load(ordering: .relaxed) == 0 {
       try await Task.sleep(nanoseconds: 1_000_000)
     }

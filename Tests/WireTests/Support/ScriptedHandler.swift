@@ -43,15 +43,13 @@ final class ScriptedHandler: RequestHandler {
           firstQuery: UInt32(hits.count - 1), hits: [hits[hits.count - 1]], modules: [], coverage: coverage))
     case .count(let count):
       switch count.collection {
-      case "slow":
-        do throws(RoostError) { try await clock.sleep(nanos: 200_000_000) } catch {
+      case "slow", "endless":
+        let milliseconds: UInt64 = count.collection == "slow" ? 200 : 600_000
+        do throws(RoostError) { try await clock.sleep(nanos: milliseconds * 1_000_000) } catch {
           cancelled.add(1, ordering: .relaxed)
           throw error
         }
         return .count(1)
-      case "endless":
-        try await clock.sleep(nanos: 60_000_000_000)
-        return .count(0)
       case "stuck":
         // Ignores its cancellation.
         let start = clock.monotonicNanos()
