@@ -3,6 +3,9 @@
 import Core
 
 extension Collection {
+  /// With this many segments, merges come before flushes.
+  private static let segmentsCrowding = 24
+
   /// Starts the maintenance task unless it runs already or there is nothing to do.
   func startMaintenance() {
     let starts = status.withLock { status in
@@ -18,9 +21,15 @@ extension Collection {
     var failure: RoostError?
     do throws(RoostError) {
       while !status.withLock({ $0.isClosed }) {
-        if try await flushOldest() { continue }
-        // A merge that fails is tried again next time; flushes, which writers wait for, go on.
-        guard failure == nil, options.compactsAutomatically, let due = segmentsDueForMerge() else { break }
+        // Flushes come first, as writers wait for them, until there are many segments: steady writes would
+        // otherwise keep merges from ever beginning.
+        let isCrowded = failure == nil && published.withLock { $0.segments.count } >= Self.segmentsCrowding
+        if !isCrowded, try await flushOldest() { continue }
+        // A merge that fails is tried again next time, and flushes go on.
+        guard failure == nil, options.compactsAutomatically, let due = segmentsDueForMerge() else {
+          if isCrowded, try await flushOldest() { continue }
+          break
+        }
         do throws(RoostError) { try await merge(due) } catch { failure = error }
       }
     } catch { failure = error }
@@ -75,6 +84,9 @@ extension Collection {
   /// Flushes the oldest sealed memtable; false when there is none. Requires the maintenance lock.
   private func flushOldest() async throws(RoostError) -> Bool {
     guard let memtable = published.withLock({ $0.sealed.first }) else { return false }
+    // A manifest with more segments than the limit could not be read again, so at worst we merge unasked.
+    let segments = published.withLock { $0.segments }
+    if segments.count >= Limits.segmentsMax / 2 { try await merge(segmentsDueForMerge() ?? segments) }
     // What a later call has killed is written, too: that call is in a WAL that may not be durable yet and that
     // a backup leaves out.
     var order = (0..<UInt32(memtable.rowCount)).filter { row in

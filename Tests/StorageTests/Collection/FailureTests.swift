@@ -120,6 +120,40 @@ import Testing
     }
   }
 
+  @Test func steadyWritesDoNotPutMergesOff() throws {
+    let world = world(11, latency: true)
+    try world.executor.run {
+      let collection = try await create(world, CrashWorld.options)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for writer in 0..<6 {
+          group.addTask {
+            for round in 0..<25 {
+              let first = writer * 1000 + round * 4
+              _ = try await collection.put(Self.records(first..<first + 4))
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+      #expect(await collection.stats().segments <= 24)
+      try await collection.close()
+    }
+  }
+
+  @Test func segmentsStayBelowTheirLimitWithoutAutomaticMerges() throws {
+    let world = world(13)
+    try world.executor.run {
+      let collection = try await create(world, StorageOptions(memtableRows: 4, compactsAutomatically: false))
+      for first in 0..<Limits.segmentsMax / 2 + 8 {
+        _ = try await collection.put(Self.records(first..<first + 1))
+        try await collection.flush()
+      }
+      #expect(await collection.stats().segments <= Limits.segmentsMax / 2)
+      #expect(try await collection.count() == Limits.segmentsMax / 2 + 8)
+      try await collection.close()
+    }
+  }
+
   @Test func deletesOfWhatIsNotThereAreFlushed() throws {
     let world = world(5)
     try world.executor.run {
