@@ -105,6 +105,8 @@ struct CrashScenario {
       let outcome = await perform(world, &model, salt: salt)
       return (outcome, model)
     }
+    // What still runs in the background ends, too; else it would keep the collection and its memory for ever.
+    world.executor.runUntilIdle()
     model = end
     return outcome
   }
@@ -250,6 +252,7 @@ struct CrashScenario {
       if let problem = report.problems.first { return ("verify: \(problem)", found) }
       return (nil, found)
     }
+    world.executor.runUntilIdle()
     model.settle(found)
     return objection
   }
