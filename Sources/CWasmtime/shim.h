@@ -88,6 +88,8 @@ void wasmtime_pooling_allocation_config_total_core_instances_set(
     wasmtime_pooling_allocation_config_t *_Nonnull, uint32_t);
 void wasmtime_pooling_allocation_config_total_memories_set(
     wasmtime_pooling_allocation_config_t *_Nonnull, uint32_t);
+void wasmtime_pooling_allocation_config_total_stacks_set(
+    wasmtime_pooling_allocation_config_t *_Nonnull, uint32_t);
 void wasmtime_pooling_allocation_config_total_tables_set(
     wasmtime_pooling_allocation_config_t *_Nonnull, uint32_t);
 void wasmtime_pooling_allocation_config_table_elements_set(

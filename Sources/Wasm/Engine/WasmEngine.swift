@@ -86,6 +86,9 @@ public final class WasmEngine: @unchecked Sendable {
     wasmtime_pooling_allocation_config_total_core_instances_set(pool, instances)
     wasmtime_pooling_allocation_config_total_memories_set(pool, instances)
     wasmtime_pooling_allocation_config_total_tables_set(pool, instances)
+    // Guests run on our own stacks; a thousand unused ones would take two mappings each of the 65,530 that
+    // Linux gives a process, and running out of them aborts it.
+    wasmtime_pooling_allocation_config_total_stacks_set(pool, 1)
     wasmtime_pooling_allocation_config_table_elements_set(pool, limits.tableElementsMax)
     wasmtime_pooling_allocation_config_max_memory_size_set(pool, limits.memoryBytesMax)
     wasmtime_pooling_allocation_config_max_core_instance_size_set(pool, 1 << 20)
