@@ -103,7 +103,7 @@ public final class CompiledFilter: CandidateFilter {
         order = compare(child, name)
       }
       if order > 0 {
-        try CompiledFilter.skipValue(&reader)
+        try Value.skip(&reader)
         continue
       }
       for test in nodes[child].tests.start..<nodes[child].tests.end where tests[Int(test)].kind == .exists {
@@ -160,20 +160,6 @@ public final class CompiledFilter: CandidateFilter {
     for test in nodes[node].tests.start..<nodes[node].tests.end
     where constants.passes(tests[Int(test)], value) {
       outcomes.set(Int(test))
-    }
-  }
-
-  @inline(__always)
-  private static func skipValue(_ reader: inout ByteReader) throws(RoostError) {
-    let start = reader.offset
-    switch try reader.u8() {
-    case ValueTag.null, ValueTag.boolFalse, ValueTag.boolTrue: break
-    case ValueTag.int, ValueTag.double, ValueTag.datetime: try reader.skip(8)
-    case ValueTag.geo: try reader.skip(16)
-    case ValueTag.string, ValueTag.bytes:
-      try reader.skip(try reader.count("value length", atMost: Limits.payloadBytesMax))
-    case ValueTag.array, ValueTag.map: try reader.skip(Int(try reader.u32()))
-    case let tag: throw RoostError(.corrupted, "unknown value tag \(tag)", at: "payload byte \(start)")
     }
   }
 

@@ -97,6 +97,21 @@ extension Value {
     }
   }
 
+  /// Steps over one encoded value without decoding it; nested values are passed over as a whole.
+  @inline(__always)
+  public static func skip(_ reader: inout ByteReader) throws(RoostError) {
+    let start = reader.offset
+    switch try reader.u8() {
+    case ValueTag.null, ValueTag.boolFalse, ValueTag.boolTrue: break
+    case ValueTag.int, ValueTag.double, ValueTag.datetime: try reader.skip(8)
+    case ValueTag.geo: try reader.skip(16)
+    case ValueTag.string, ValueTag.bytes:
+      try reader.skip(try reader.count("value length", atMost: Limits.payloadBytesMax))
+    case ValueTag.array, ValueTag.map: try reader.skip(Int(try reader.u32()))
+    case let tag: throw RoostError(.corrupted, "unknown value tag \(tag)", at: "payload byte \(start)")
+    }
+  }
+
   private static func sizedEnd(_ reader: inout ByteReader) throws(RoostError) -> Int {
     let count = Int(try reader.u32())
     return reader.offset + count
@@ -161,13 +176,18 @@ extension Payload {
   }
 
   /// Refuses what exceeds a limit and numbers that have no order (NaN) or place (a latitude of 100).
-  public func validate() throws(RoostError) {
+  public func validate() throws(RoostError) { _ = try validatedEncoding() }
+
+  /// `validate`, and the encoding that it has to make anyway to know the size.
+  public func validatedEncoding() throws(RoostError) -> [UInt8] {
     try Payload.validate(fields, depth: 0, path: "")
-    let count = encoded.count
-    guard count <= Limits.payloadBytesMax else {
+    let bytes = encoded
+    guard bytes.count <= Limits.payloadBytesMax else {
       throw RoostError(
-        .limitExceeded, "payload of \(count) bytes, the limit is \(Limits.payloadBytesMax)", at: "payload")
+        .limitExceeded, "payload of \(bytes.count) bytes, the limit is \(Limits.payloadBytesMax)",
+        at: "payload")
     }
+    return bytes
   }
 
   private static func validate(_ fields: [String: Value], depth: Int, path: String) throws(RoostError) {

@@ -48,11 +48,9 @@ extension Collection {
           throw RoostError(.invalidArgument, "the record has no vector", at: "vector")
         }
         try schema.validate(vector)
-        try record.payload.validate()
+        let payload = try record.payload.validatedEncoding()
         operations.append(
-          .put(
-            id: record.id, version: .zero, vector: schema.storedBytes(vector),
-            payload: record.payload.encoded))
+          .put(id: record.id, version: .zero, vector: schema.storedBytes(vector), payload: payload))
       } catch {
         throw RoostError(
           error.kind, error.message, at: "record \(record.id.text), \(error.place)", remedy: error.remedy)

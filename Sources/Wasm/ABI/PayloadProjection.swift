@@ -26,7 +26,7 @@ struct PayloadProjection {
       guard next < names.count else { break }
       let start = reader.offset
       let name = try reader.bytes(try reader.count("field name", atMost: Limits.fieldNameBytesMax))
-      try PayloadProjection.skipValue(&reader)
+      try Value.skip(&reader)
       var order = PayloadProjection.compare(names[next], name)
       while order < 0 {
         next += 1
@@ -48,18 +48,5 @@ struct PayloadProjection {
   private static func compare(_ a: [UInt8], _ b: UnsafeRawBufferPointer) -> Int {
     for index in 0..<min(a.count, b.count) where a[index] != b[index] { return a[index] < b[index] ? -1 : 1 }
     return a.count - b.count
-  }
-
-  private static func skipValue(_ reader: inout ByteReader) throws(RoostError) {
-    let start = reader.offset
-    switch try reader.u8() {
-    case ValueTag.null, ValueTag.boolFalse, ValueTag.boolTrue: break
-    case ValueTag.int, ValueTag.double, ValueTag.datetime: try reader.skip(8)
-    case ValueTag.geo: try reader.skip(16)
-    case ValueTag.string, ValueTag.bytes:
-      try reader.skip(try reader.count("length", atMost: Limits.payloadBytesMax))
-    case ValueTag.array, ValueTag.map: try reader.skip(Int(try reader.u32()))
-    case let tag: throw RoostError(.corrupted, "unknown value tag \(tag)", at: "payload byte \(start)")
-    }
   }
 }
