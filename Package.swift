@@ -45,7 +45,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      path: "tools/bench", swiftSettings: swiftFlags),
+      path: "tools/bench",
+      exclude: ["README.md", "datasets", "peers", "python", "report", "requirements.txt"],
+      swiftSettings: swiftFlags),
     .executableTarget(
       name: "fuzz",
       dependencies: [

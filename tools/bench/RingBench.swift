@@ -1,6 +1,5 @@
-// `bench ring`: what the disk and the loopback network give through the ring. Compare with fio:
-//   fio --name=r --filename=FILE --rw=randread --bs=4k --direct=1 --ioengine=io_uring --iodepth=64 \
-//       --time_based --runtime=3
+// `bench ring`: what the disk and the loopback network give through the ring. `tools/run report` compares
+// the direct reads with those of fio's io_uring engine on the same file.
 
 import ArgumentParser
 import Core
@@ -19,13 +18,24 @@ struct RingCommand: AsyncParsableCommand {
   var seconds = 2.0
   @Option(help: "Only the points whose name contains this, such as queue-direct or tcp.")
   var only = ""
+  @Option(help: "Reads in flight in a read queue, several by commas.")
+  var depths = "1,16,64,128"
+  @Flag(help: "Leave the test file, roost-ring-bench.dat, for another run or for another program.")
+  var keep = false
+
+  var depthList: [Int] { depths.split(separator: ",").map { Int($0) ?? 0 } }
 
   func validate() throws {
     guard mebibytes > 0, seconds > 0 else { throw ValidationError("sizes and times must be positive") }
+    guard depthList.allSatisfy({ (1...1024).contains($0) }) else {
+      throw ValidationError("--depths takes numbers in 1...1024, such as 1,64")
+    }
   }
 
   func run() async throws {
-    try await RingBench(directory: directory, mebibytes: mebibytes, seconds: seconds, only: only).run()
+    try await RingBench(
+      directory: directory, mebibytes: mebibytes, seconds: seconds, only: only, depths: depthList, keep: keep
+    ).run()
   }
 }
 
@@ -34,12 +44,14 @@ struct RingBench {
   let mebibytes: Int
   let seconds: Double
   let only: String
+  let depths: [Int]
+  let keep: Bool
 
   private func isWanted(_ name: String) -> Bool { only.isEmpty || name.contains(only) }
 
   private var path: String { "\(directory)/roost-ring-bench.dat" }
 
-  /// Makes the test file if it is not there yet, runs all points and removes the file.
+  /// Makes the test file if it is not there yet, runs all points and, unless it is to be kept, removes it.
   func run() async throws {
     let system = try SystemRuntime()
     let runtime = system.runtime
@@ -48,8 +60,10 @@ struct RingBench {
       for (name, options) in [("direct", [.read, .direct]), ("buffered", [.read])] as [(String, OpenOptions)]
       {
         let file = try await runtime.files.open(path, options)
-        if name == "buffered" { try await warm(file) }
-        for depth in [1, 16, 64, 128] { try await queueReads(runtime, file, "queue-\(name)", depth: depth) }
+        if name == "buffered", isWanted("queue-buffered") || isWanted("tasks-buffered") {
+          try await warm(file)
+        }
+        for depth in depths { try await queueReads(runtime, file, "queue-\(name)", depth: depth) }
         for depth in [1, 64] { try await taskReads(runtime, file, "tasks-\(name)", depth: depth) }
         await file.close()
       }
@@ -57,7 +71,7 @@ struct RingBench {
       try await appends(runtime)
       try await pingPong(runtime, "tcp-same-ring", on: nil)
       if system.rings.count > 1 { try await pingPong(runtime, "tcp-two-rings", on: system.rings[1]) }
-      try await runtime.files.remove(path)
+      if !keep { try await runtime.files.remove(path) }
     }.value
     await system.shutdown()
   }
