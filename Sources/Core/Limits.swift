@@ -13,6 +13,12 @@ public enum Limits {
   public static let batchQueriesMax = 1_000
   public static let kMax = 10_000
   public static let effortMax = 20_000
+  /// Examples of a recommendation, positive and negative together.
+  public static let examplesMax = 256
+  /// Ids that a query excludes.
+  public static let excludedMax = 10_000
+  /// Candidates that a diverse search chooses from.
+  public static let diverseCandidatesMax = 2_000
   public static let frameBodyBytesMax = 64 * 1024 * 1024
   public static let filterDepthMax = 32
   public static let filterNodesMax = 4_096

@@ -42,6 +42,7 @@ ELEMENTS = {"f32": (1, "f", 4), "u8": (2, "B", 1), "i8": (3, "b", 1)}
 ELEMENT_NAMES = {code: name for name, (code, _, _) in ELEMENTS.items()}
 METRICS = {"l2": 1, "ip": 2, "cosine": 3}
 METRIC_NAMES = {code: name for name, code in METRICS.items()}
+STRATEGIES = {"average-vector": 1, "best-score": 2}
 FEATURE_STREAMS = 2
 
 
@@ -541,25 +542,56 @@ def write_ids(w, collection, ids):
     w.text(collection).list(ids, w.id)
 
 
-def write_query(w, vector=None, id=None, text=None, k=10, effort=None, exact=False, filter=None, module=None,
-                parameters=None, payload=True, with_vector=False):
+def write_point(w, point):
+    """A vector (list or Vector), the id of a record (number or key), or {"text": …} for the embedder."""
+    if isinstance(point, dict):
+        w.pack("B", 2).text(point["text"])
+    elif isinstance(point, (int, str)):
+        w.pack("B", 1).id(point)
+    else:
+        w.pack("B", 0).vector(point)
+
+
+def write_query(w, vector=None, id=None, text=None, positive=None, negative=(), strategy="average-vector", k=10,
+                radius=None, limit=1000, diversity=None, candidates=None, group_by=None, group_size=1, effort=None,
+                exact=False, filter=None, module=None, parameters=None, exclude=(), payload=True,
+                with_vector=False):
+    """Near what: vector, id or text; or positive and negative, lists of points (see write_point), with a
+    strategy of "average-vector" or "best-score".
+
+    Which of those near: the k nearest; or with radius all within it, at most limit; or with diversity (0 to
+    1, which is 1 − lambda) k of the nearest candidates that are unlike each other; or with group_by, a
+    payload field, up to group_size hits for each of k values of it."""
     flags = (exact * 1 | payload * 2 | with_vector * 4 | (effort is not None) * 8 | (filter is not None) * 16
-             | (module is not None) * 32)
-    w.pack("B", flags).varint(k)
+             | (module is not None) * 32 | bool(exclude) * 64)
+    w.pack("B", flags)
+    if sum(form is not None for form in (radius, diversity, group_by)) > 1:
+        raise RoostError("invalidArgument", "radius, diversity and group_by exclude each other", "search")
+    if radius is not None:
+        w.pack("Bf", 1, radius).varint(limit)
+    elif diversity is not None:
+        w.pack("B", 2).varint(k).pack("f", 1 - diversity).varint(candidates or 0)
+    elif group_by is not None:
+        w.pack("B", 3).text(group_by).varint(k).varint(group_size)
+    else:
+        w.pack("B", 0).varint(k)
+    targets = [point for point in (vector, id, None if text is None else {"text": text}) if point is not None]
+    if len(targets) + (positive is not None or bool(negative)) != 1:
+        raise RoostError("invalidArgument", "search near one of a vector, an id, a text, or examples", "search")
+    if targets:
+        write_point(w, targets[0])
+    else:
+        w.pack("BB", 3, STRATEGIES[strategy])
+        w.list(positive or [], lambda point: write_point(w, point))
+        w.list(negative, lambda point: write_point(w, point))
     if effort is not None:
         w.varint(effort)
-    if vector is not None:
-        w.pack("B", 0).vector(vector)
-    elif id is not None:
-        w.pack("B", 1).id(id)
-    elif text is not None:
-        w.pack("B", 2).text(text)
-    else:
-        raise RoostError("invalidArgument", "search near a vector, an id or a text", "search")
     if filter is not None:
         w.filter(filter)
     if module is not None:
         w.text(module).payload(parameters or {})
+    if exclude:
+        w.list(exclude, w.id)
 
 
 def write_search(w, collection, queries):
@@ -602,10 +634,11 @@ def read_record(r):
 def read_hit(r):
     hit = {"id": r.id(), "distance": r.unpack("f")[0]}
     flags = r.u8()
-    if flags > 3:
+    if flags > 7:
         raise RoostError("protocolViolation", "unknown hit flags", "message")
     hit["payload"] = r.payload() if flags & 1 else None
     hit["vector"] = r.vector() if flags & 2 else None
+    hit["group"] = r.value() if flags & 4 else None
     return hit
 
 
@@ -752,7 +785,7 @@ class Client:
         return self._call("get", write)
 
     def search(self, collection, **query):
-        """One query; see write_query for its parameters. The hits, nearest first."""
+        """One query; see write_query for its parameters. The hits, nearest first unless the form says otherwise."""
         return self.search_many(collection, [query])[0]
 
     def search_many(self, collection, queries):

@@ -1,4 +1,4 @@
-// The nearest-neighbour query and its answer, shared by the engine, the wire and the tools.
+// The search query and its answer, shared by the engine, the wire and the tools.
 
 /// A call of user code inside a query: a published module and its parameters.
 public struct ModuleCall: Sendable, Equatable {
@@ -11,65 +11,88 @@ public struct ModuleCall: Sendable, Equatable {
   }
 }
 
-/// What to search near.
-public enum SearchTarget: Sendable, Equatable {
-  case vector(Vector)
-  /// The vector of this record; the record itself is not among the hits.
-  case record(RecordID)
-  /// Text for the collection's embedder.
-  case text(String)
-}
-
-/// A k-nearest-neighbour query.
+/// A search: near what (`target`), which of those near (`form`), out of which records (`filter`, `module`,
+/// `excluded`), how thoroughly (`effort`, `exact`), and what to return of each.
 public struct SearchQuery: Sendable, Equatable {
   public var target: SearchTarget
-  public var k: Int
-  /// Candidates kept during graph search (the beam); more is slower and finds more. Nil: chosen from `k`.
-  public var effort: Int?
-  /// Compare with every record instead of walking the graph.
-  public var exact: Bool
+  public var form: SearchForm
   public var filter: Filter?
   /// A filter in WebAssembly, applied after `filter`.
   public var module: ModuleCall?
+  /// Records that are not to be among the hits; ids that do not exist are fine.
+  public var excluded: [RecordID]
+  /// Candidates kept during graph search (the beam); more is slower and finds more. Nil: chosen from the
+  /// number of hits.
+  public var effort: Int?
+  /// Compare with every record instead of walking the graph.
+  public var exact: Bool
   public var includePayload: Bool
   public var includeVector: Bool
 
   public init(
-    target: SearchTarget, k: Int = 10, effort: Int? = nil, exact: Bool = false, filter: Filter? = nil,
-    module: ModuleCall? = nil, includePayload: Bool = true, includeVector: Bool = false
+    target: SearchTarget, form: SearchForm, effort: Int? = nil, exact: Bool = false, filter: Filter? = nil,
+    module: ModuleCall? = nil, excluded: [RecordID] = [], includePayload: Bool = true,
+    includeVector: Bool = false
   ) {
     self.target = target
-    self.k = k
-    self.effort = effort
-    self.exact = exact
+    self.form = form
     self.filter = filter
     self.module = module
+    self.excluded = excluded
+    self.effort = effort
+    self.exact = exact
     self.includePayload = includePayload
     self.includeVector = includeVector
   }
 
+  /// The `k` nearest neighbours.
+  public init(
+    target: SearchTarget, k: Int = 10, effort: Int? = nil, exact: Bool = false, filter: Filter? = nil,
+    module: ModuleCall? = nil, excluded: [RecordID] = [], includePayload: Bool = true,
+    includeVector: Bool = false
+  ) {
+    self.init(
+      target: target, form: .nearest(k: k), effort: effort, exact: exact, filter: filter, module: module,
+      excluded: excluded, includePayload: includePayload, includeVector: includeVector)
+  }
+
   public func validate() throws(RoostError) {
-    guard (1...Limits.kMax).contains(k) else {
-      throw RoostError(.invalidArgument, "k is \(k), it must be in 1...\(Limits.kMax)", at: "search.k")
-    }
+    try target.validate()
+    try form.validate()
     if let effort, !(1...Limits.effortMax).contains(effort) {
       throw RoostError(
         .invalidArgument, "effort is \(effort), it must be in 1...\(Limits.effortMax)", at: "search.effort")
     }
+    guard excluded.count <= Limits.excludedMax else {
+      throw RoostError(
+        .limitExceeded, "\(excluded.count) excluded ids, the limit is \(Limits.excludedMax)",
+        at: "search.excluded")
+    }
+    for id in excluded { try id.validate() }
+    if case .recommend(let examples) = target, examples.strategy == .bestScore, case .range = form {
+      throw RoostError(
+        .invalidArgument, "a best score is no distance that a radius could bound", at: "search.radius",
+        remedy: "recommend by the average vector, or ask for the k nearest")
+    }
   }
 }
 
-/// One answer of a search, nearest first.
+/// One answer of a search.
 public struct SearchHit: Sendable, Equatable {
   public var id: RecordID
   /// l2: squared Euclidean distance; ip: negated dot product; cosine: 1 − cosine. Smaller is nearer.
   public var distance: Float
+  /// The value of the field that the hits are grouped by.
+  public var group: Value?
   public var payload: Payload?
   public var vector: Vector?
 
-  public init(id: RecordID, distance: Float, payload: Payload? = nil, vector: Vector? = nil) {
+  public init(
+    id: RecordID, distance: Float, group: Value? = nil, payload: Payload? = nil, vector: Vector? = nil
+  ) {
     self.id = id
     self.distance = distance
+    self.group = group
     self.payload = payload
     self.vector = vector
   }

@@ -52,7 +52,6 @@ extension Coordinator {
   ) async throws(RoostError) -> (queries: [PreparedQuery], used: [ModuleVersion]) {
     var prepared = queries.map { PreparedQuery(query: $0) }
     var used: [ModuleVersion] = []
-    var textIndices: [Int] = []
     var texts: [String] = []
     for (index, query) in queries.enumerated() {
       if let call = query.module {
@@ -64,10 +63,7 @@ extension Coordinator {
         prepared[index].module = module
         if !used.contains(version) { used.append(version) }
       }
-      if case .text(let text) = query.target {
-        textIndices.append(index)
-        texts.append(text)
-      }
+      for case .text(let text) in query.target.points { texts.append(text) }
     }
     if !texts.isEmpty {
       guard let embedder = schema.embedder else {
@@ -77,7 +73,15 @@ extension Coordinator {
       }
       let (version, module) = try await modules.use(embedder.module)
       let vectors = try await embed(texts, module, deadlineNanos: context.deadlineNanos)
-      for (index, vector) in zip(textIndices, vectors) { prepared[index].query.target = .vector(vector) }
+      // Texts and vectors stand in the same order, that of the queries and of the points in each.
+      var rest = vectors[...]
+      for index in prepared.indices {
+        let target = prepared[index].query.target
+        prepared[index].query.target = target.mapPoints { point in
+          guard case .text = point, let vector = rest.popFirst() else { return point }
+          return .vector(vector)
+        }
+      }
       if !used.contains(version) { used.append(version) }
     }
     return (prepared, used)

@@ -43,7 +43,7 @@ extension Collection {
     let filters: [any CandidateFilter] = [try CompiledFilter(filter)]
     var count = 0
     for source in snapshot.sources {
-      var acceptor = FilteredRows(source, at: snapshot.sequence, filters: filters, excludedRow: nil)
+      var acceptor = FilteredRows(source, at: snapshot.sequence, filters: filters)
       for start in stride(from: 0, to: source.rowCount, by: Self.rowsPerSlice) {
         let rows = (UInt32(start)..<UInt32(min(start + Self.rowsPerSlice, source.rowCount))).map { $0 }
         count += try acceptor.accepted(rows).reduce(0) { $0 + ($1 ? 1 : 0) }
@@ -68,7 +68,7 @@ extension Collection {
     var found: [(id: RecordID, source: RowSource, row: Int)] = []
     for source in snapshot.sources {
       var cursor = try IDOrder(source, after: after)
-      var acceptor = FilteredRows(source, at: snapshot.sequence, filters: filters, excludedRow: nil)
+      var acceptor = FilteredRows(source, at: snapshot.sequence, filters: filters)
       var taken = 0
       while taken < limit {
         let rows = try cursor.next(max(limit - taken, 256))

@@ -25,25 +25,28 @@ struct FilteredRows: RowAcceptor {
   let source: RowSource
   let live: LiveRows
   let filters: [any CandidateFilter]
-  let excludedRow: UInt32?
+  /// Rows that are refused whatever they hold, ascending.
+  let excluded: [UInt32]
   private var kept: [PayloadBlock] = []
   private var payloads: [UnsafeRawBufferPointer] = []
   private var places: [Int] = []
   private var passed: [Bool] = []
 
-  init(_ source: RowSource, at sequence: UInt64, filters: [any CandidateFilter], excludedRow: UInt32?) {
+  init(
+    _ source: RowSource, at sequence: UInt64, filters: [any CandidateFilter], excluded: [UInt32] = []
+  ) {
     self.source = source
     live = LiveRows(deadAt: source.deadAt, sequence: sequence, rowLimit: UInt32(source.rowCount))
     self.filters = filters
-    self.excludedRow = excludedRow
+    self.excluded = excluded
   }
 
   mutating func accept(
     rows: UnsafeBufferPointer<UInt32>, verdicts: UnsafeMutableBufferPointer<Bool>
   ) throws(RoostError) {
     live.accept(rows: rows, verdicts: verdicts)
-    if let excludedRow {
-      for index in rows.indices where rows[index] == excludedRow { verdicts[index] = false }
+    if !excluded.isEmpty {
+      for index in rows.indices where isExcluded(rows[index]) { verdicts[index] = false }
     }
     guard !filters.isEmpty else { return }
     kept.removeAll(keepingCapacity: true)
@@ -54,6 +57,16 @@ struct FilteredRows: RowAcceptor {
       places.append(index)
     }
     for filter in filters where !places.isEmpty { try apply(filter, verdicts) }
+  }
+
+  private func isExcluded(_ row: UInt32) -> Bool {
+    var low = 0
+    var high = excluded.count
+    while low < high {
+      let middle = (low + high) / 2
+      if excluded[middle] < row { low = middle + 1 } else { high = middle }
+    }
+    return low < excluded.count && excluded[low] == row
   }
 
   /// Runs one filter on the candidates that are left and keeps those that pass.

@@ -103,7 +103,7 @@ extension Client {
   ) async throws(RoostError) -> SearchAnswer {
     for query in queries { try query.validate() }
     let request = Request.search(SearchRequest(collection: collection, queries: queries))
-    if queries.count == 1, queries[0].k <= 1_000 {
+    if queries.count == 1, queries[0].form.hitsMax <= 1_000 {
       // One frame holds the answer; there is nothing to stream.
       return try assemble([try await call(request, options)], queryCount: 1)
     }

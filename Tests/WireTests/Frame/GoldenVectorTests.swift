@@ -79,6 +79,27 @@ private enum Samples {
           ]))
     ),
     (
+      "search-forms",
+      .search(
+        SearchRequest(
+          collection: "books",
+          queries: [
+            SearchQuery(
+              target: .vector(vector), form: .range(radius: 0.75, limit: 1_000),
+              excluded: [.number(3), .key("a")]),
+            SearchQuery(
+              target: .recommend(
+                Recommendation(
+                  positive: [.record(.number(1)), .vector(vector)], negative: [.text("dull")],
+                  strategy: .bestScore)), form: .nearest(k: 7)),
+            SearchQuery(
+              target: .recommend(Recommendation(positive: [.record(.key("a"))])),
+              form: .diverse(k: 5, lambda: 0.5, candidates: 50), filter: filter),
+            SearchQuery(target: .record(.number(1)), form: .diverse(k: 5, lambda: 1, candidates: nil)),
+            SearchQuery(target: .text("small"), form: .grouped(field: "x.y", groups: 4, groupSize: 2)),
+          ]))
+    ),
+    (
       "scan",
       .scan(
         ScanRequest(
@@ -131,6 +152,18 @@ private enum Samples {
             ], [],
           ], modules: [ModuleVersion(name: "cheap", sha256: digest)],
           coverage: Coverage(shardsAnswered: 1, shardsTotal: 1)))
+    ),
+    (
+      "search-groups",
+      .search(
+        SearchResponse(
+          firstQuery: 4,
+          hits: [
+            [
+              SearchHit(id: .number(1), distance: 0.25, group: .string("utils"), payload: payload),
+              SearchHit(id: .key("a"), distance: 1.5, group: .int(-7), vector: vector),
+            ]
+          ], modules: [], coverage: Coverage(shardsAnswered: 1, shardsTotal: 1)))
     ),
     (
       "scan",

@@ -96,25 +96,45 @@ struct MessageGenerator {
       version: version())
   }
 
-  mutating func query() -> SearchQuery {
-    let target: SearchTarget
+  mutating func point() -> SearchPoint {
     switch below(3) {
-    case 0: target = .vector(vector())
-    case 1: target = .record(id())
-    default: target = .text(text(upTo: 60))
+    case 0: .vector(vector())
+    case 1: .record(id())
+    default: .text(text(upTo: 60))
     }
+  }
+
+  mutating func form() -> SearchForm {
+    switch below(4) {
+    case 0: .nearest(k: below(Limits.kMax) + 1)
+    case 1: .range(radius: Float(below(1000)) / 3 - 100, limit: below(Limits.kMax) + 1)
+    case 2:
+      .diverse(
+        k: below(Limits.diverseCandidatesMax) + 1, lambda: Float(below(9)) / 8,
+        candidates: maybe { $0.below(Limits.diverseCandidatesMax) + 1 })
+    default: .grouped(field: text(), groups: below(Limits.kMax) + 1, groupSize: below(Limits.kMax) + 1)
+    }
+  }
+
+  mutating func query() -> SearchQuery {
+    let target: SearchTarget =
+      flip()
+      ? .point(point())
+      : .recommend(
+        Recommendation(
+          positive: list(upTo: 3) { $0.point() }, negative: list(upTo: 3) { $0.point() },
+          strategy: Recommendation.Strategy.allCases[below(2)]))
     return SearchQuery(
-      target: target, k: below(Limits.kMax) + 1, effort: maybe { $0.below(Limits.effortMax) + 1 },
-      exact: flip(),
+      target: target, form: form(), effort: maybe { $0.below(Limits.effortMax) + 1 }, exact: flip(),
       filter: maybe { $0.filter() },
       module: maybe { ModuleCall(module: $0.name(), parameters: $0.payload()) },
-      includePayload: flip(), includeVector: flip())
+      excluded: list(upTo: 3) { $0.id() }, includePayload: flip(), includeVector: flip())
   }
 
   mutating func hit() -> SearchHit {
     SearchHit(
-      id: id(), distance: Float(below(100_000)) / 3, payload: maybe { $0.payload() },
-      vector: maybe { $0.vector() })
+      id: id(), distance: Float(below(100_000)) / 3, group: maybe { $0.value() },
+      payload: maybe { $0.payload() }, vector: maybe { $0.vector() })
   }
 
   mutating func module() -> ModuleDescription {

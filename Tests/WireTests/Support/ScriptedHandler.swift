@@ -28,7 +28,7 @@ final class ScriptedHandler: RequestHandler {
     case .scan(let scan): return try await self.scan(scan, context)
     case .search(let search):
       let hits = search.queries.map { query in
-        (0..<query.k).map { SearchHit(id: .number(UInt64($0)), distance: 0) }
+        (0..<query.form.hitsMax).map { SearchHit(id: .number(UInt64($0)), distance: 0) }
       }
       let coverage = Coverage(shardsAnswered: 1, shardsTotal: 1)
       guard let parts = context.parts else {

@@ -16,19 +16,20 @@ struct SearchCommand: AsyncParsableCommand {
         roost search packages --text "edit photos" --module cheap --param budget=500
         roost search packages --id gimp --fields section,size,summary
         roost search packages --id gimp --json
+        roost search packages --id gimp --radius 0.4 --limit 100
+        roost search packages --like gimp --like inkscape --unlike blender --strategy best-score
+        roost search packages --text "a game" --group-by section --k 5 --group-size 2
+        roost search packages --text "a game" --diversity 0.7 --exclude 0ad
       """)
 
   @Argument(help: "The collection.") var collection: String
-  @Option(name: .shortAndLong, help: "Search near this vector, a JSON array.") var vector: String?
-  @Option(help: "Search near a row of this vector file.") var vectorFile: String?
-  @Option(help: "The row of --vector-file.") var row = 0
-  @Option(help: "Search near the vector of this record.") var id: String?
-  @Option(name: .shortAndLong, help: "Search near this text; the collection must have an embedder.")
-  var text: String?
-  @Option(name: .shortAndLong, help: "How many neighbours, 1 to \(Limits.kMax).") var k = 10
+  @OptionGroup(title: "NEAR WHAT") var target: TargetOptions
+  @OptionGroup(title: "WHICH OF THOSE NEAR") var form: FormOptions
   @Option(help: "Candidates kept on the way: more finds more and takes longer.") var effort: Int?
   @Flag(help: "Compare with every record.") var exact = false
   @OptionGroup var filter: FilterOption
+  @Option(help: ArgumentHelp("A record that must not be found; may be repeated.", valueName: "id"))
+  var exclude: [String] = []
   @Option(help: "A published filter module that decides about candidates.") var module: String?
   @Option(help: ArgumentHelp("A parameter of the module; JSON, or else text.", valueName: "name=value"))
   var param: [String] = []
@@ -39,14 +40,10 @@ struct SearchCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    guard [vector, vectorFile, id, text].compactMap({ $0 }).count == 1 else {
-      throw ValidationError("say what to search near: one of --vector, --vector-file, --id, --text")
-    }
     guard module != nil || param.isEmpty else { throw ValidationError("--param needs --module") }
     guard fields.fields == nil || !noPayloads else {
       throw ValidationError("--fields and --no-payloads exclude each other")
     }
-    guard row >= 0 else { throw ValidationError("--row must not be negative") }
   }
 
   func run() async throws {
@@ -54,9 +51,13 @@ struct SearchCommand: AsyncParsableCommand {
     let fields = try fields.parsed()
     let client = try await node.client()
     let runtime = try Runtime.system()
+    let schema = try await client.describe(collection).schema
+    var excluded: [RecordID] = []
+    for text in exclude { excluded.append(try RecordID(text: text)) }
     let query = SearchQuery(
-      target: try await target(client, runtime), k: k, effort: effort, exact: exact, filter: filter,
-      module: try moduleCall(), includePayload: !noPayloads, includeVector: vectors)
+      target: try await target.parsed(schema, collection, runtime), form: form.parsed, effort: effort,
+      exact: exact, filter: filter, module: try moduleCall(), excluded: excluded,
+      includePayload: !noPayloads, includeVector: vectors)
     try query.validate()
     let start = runtime.clock.monotonicNanos()
     var answer = try await client.search([query], in: collection)
@@ -80,46 +81,17 @@ struct SearchCommand: AsyncParsableCommand {
 
   private func table(_ hits: [SearchHit], _ fields: FieldColumns?) -> Table {
     let payloads = hits.map { $0.payload ?? Payload() }
+    let isGrouped = hits.contains { $0.group != nil }
     var table = Table(
-      columns: [("", .right), ("id", .left), ("distance", .right)]
+      columns: [("", .right)] + (isGrouped ? [("group", .left)] : []) + [("id", .left), ("distance", .right)]
         + RecordCells.columns(for: payloads, fields, vectors: vectors))
     for (rank, hit) in hits.enumerated() {
+      let group = isGrouped ? [hit.group?.json.text ?? ""] : []
       table.add(
-        [String(rank + 1), hit.id.text, Figures.distance(hit.distance)]
+        [String(rank + 1)] + group + [hit.id.text, Figures.distance(hit.distance)]
           + RecordCells.cells(hit.payload, hit.vector, fields))
     }
     return table
-  }
-
-  private func target(_ client: Client, _ runtime: Runtime) async throws(RoostError) -> SearchTarget {
-    let schema = try await client.describe(collection).schema
-    if let text {
-      guard schema.embedder != nil else {
-        throw RoostError(
-          .invalidArgument, "the collection has no embedder for texts", at: "collection \(collection)",
-          remedy: "search with --vector or --id")
-      }
-      return .text(text)
-    }
-    if let id { return .record(try RecordID(text: id)) }
-    var found: Vector
-    if let vectorFile {
-      let reader = try await VectorFileReader.open(vectorFile, files: runtime.files)
-      try reader.seek(toRow: row)
-      let rows = try await reader.next(1)
-      await reader.close()
-      guard let rows else {
-        throw RoostError(
-          .invalidArgument, "the file has \(reader.count) rows, there is no row \(row)", at: vectorFile)
-      }
-      found = rows.vector(0)
-      if found.element != schema.element, schema.element == .f32 { found = Vector(found.floats) }
-    } else {
-      found = try Vector(
-        json: try JSON.argument(vector ?? "", "--vector"), element: schema.element, at: "--vector")
-    }
-    try schema.validate(found)
-    return .vector(found)
   }
 
   private func moduleCall() throws(RoostError) -> ModuleCall? {
@@ -147,8 +119,8 @@ struct SearchCommand: AsyncParsableCommand {
       "hits": .array(
         answer.hits[0].map { hit in
           .object([
-            "id": hit.id.json, "distance": JSON(hit.distance), "payload": hit.payload?.json,
-            "vector": hit.vector?.json,
+            "id": hit.id.json, "distance": JSON(hit.distance), "group": hit.group?.json,
+            "payload": hit.payload?.json, "vector": hit.vector?.json,
           ])
         }),
       "modules": .array(

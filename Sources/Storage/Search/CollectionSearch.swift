@@ -1,0 +1,160 @@
+// Search over one snapshot: resolve what to search near, run the form of the query, fetch the hits.
+
+import Core
+
+/// The hits of a search and how they were found.
+public struct SearchOutcome: Sendable {
+  /// In the order of the query's form; nearest first unless it says otherwise.
+  public var hits: [SearchHit]
+  public var plan: SearchPlan
+  /// Pages that were read from disk for the graph walk; 0 when everything is in memory.
+  public var pagesRead: Int
+}
+
+/// How a search goes about it.
+public struct SearchPlan: Sendable, Equatable {
+  public enum Method: String, Sendable {
+    /// Every row is compared.
+    case exact
+    /// The graph is walked; rows that fail the filters are passed over.
+    case graph
+  }
+  public var method: Method
+  /// Candidates kept during the walk.
+  public var effort: Int
+  /// Estimated share of rows that pass the filters.
+  public var selectivity: Double
+}
+
+extension Collection {
+  /// Searches near a target; what the hits are is the query's form.
+  /// - Parameter filters: further conditions, such as user code, beside `query.filter`.
+  /// - Throws: `.invalidArgument` for a vector that does not fit, `.notFound` for an unknown record.
+  public func search(_ query: SearchQuery, filters: [any CandidateFilter] = []) async throws(RoostError)
+    -> [SearchHit]
+  {
+    try await explainedSearch(query, filters: filters).hits
+  }
+
+  /// `search`, with an account of how the hits were found.
+  public func explainedSearch(
+    _ query: SearchQuery, filters: [any CandidateFilter] = []
+  ) async throws(RoostError) -> SearchOutcome {
+    try requireOpen()
+    try query.validate()
+    let snapshot = snapshot()
+    var conditions = filters
+    if let filter = query.filter { conditions.insert(try CompiledFilter(filter), at: 0) }
+    let target = try await resolve(query.target, snapshot)
+    var run = SearchRun(
+      schema: schema, snapshot: snapshot, query: query, conditions: conditions, target: target,
+      excludedRows: try excludedRows(query, snapshot))
+    var hits: [SearchHit] = []
+    switch query.form {
+    case .nearest(let k): hits = try await fetch(try await run.best(k), query, snapshot)
+    case .range(let radius, let limit):
+      hits = try await fetch(try await run.within(radius, limit: limit), query, snapshot)
+    case .diverse(let k, let lambda, let candidates):
+      let chosen = try await run.diverse(
+        k, lambda: lambda, candidates: SearchForm.candidates(candidates, k: k))
+      hits = try await fetch(chosen, query, snapshot)
+    case .grouped(let field, let groups, let groupSize):
+      let grouped = try await run.grouped(
+        by: PayloadField(try FieldPath(field)), groups: groups, size: groupSize)
+      hits = try await fetch(grouped.map(\.found), query, snapshot)
+      for index in hits.indices { hits[index].group = grouped[index].key.value }
+    }
+    let plan = run.plan ?? SearchPlan(method: .exact, effort: query.effort ?? 0, selectivity: 1)
+    return SearchOutcome(hits: hits, plan: plan, pagesRead: run.pagesRead)
+  }
+
+  private func fetch(
+    _ rows: [Found], _ query: SearchQuery, _ snapshot: Snapshot
+  ) async throws(RoostError) -> [SearchHit] {
+    var hits: [SearchHit] = []
+    hits.reserveCapacity(rows.count)
+    for found in rows {
+      let source = snapshot.sources[found.source]
+      let row = Int(found.row)
+      var hit = SearchHit(id: try source.id(row), distance: found.distance)
+      if query.includePayload { hit.payload = try source.decodedPayload(row) }
+      if query.includeVector {
+        hit.vector = Vector(
+          element: schema.element, bytes: try await source.vectorBytes(row, count: schema.shape.rowBytes))
+      }
+      hits.append(hit)
+    }
+    return hits
+  }
+
+  // MARK: what the query names
+
+  private func resolve(
+    _ target: SearchTarget, _ snapshot: Snapshot
+  ) async throws(RoostError) -> ResolvedTarget {
+    switch target {
+    case .point(let point):
+      return .vector(IOBuffer(try await storedBytes(of: point, at: "search.target", snapshot)))
+    case .recommend(let examples):
+      let positive = try await storedBytes(of: examples.positive, at: "search.target.positive", snapshot)
+      let negative = try await storedBytes(of: examples.negative, at: "search.target.negative", snapshot)
+      switch examples.strategy {
+      case .averageVector:
+        return .vector(IOBuffer(try schema.averageTarget(positive: positive, negative: negative)))
+      case .bestScore:
+        return .bestScore(positive: positive.map { IOBuffer($0) }, negative: negative.map { IOBuffer($0) })
+      }
+    }
+  }
+
+  private func storedBytes(
+    of points: [SearchPoint], at place: String, _ snapshot: Snapshot
+  ) async throws(RoostError) -> [[UInt8]] {
+    var vectors: [[UInt8]] = []
+    for (index, point) in points.enumerated() {
+      vectors.append(try await storedBytes(of: point, at: "\(place)[\(index)]", snapshot))
+    }
+    return vectors
+  }
+
+  private func storedBytes(
+    of point: SearchPoint, at place: String, _ snapshot: Snapshot
+  ) async throws(RoostError) -> [UInt8] {
+    switch point {
+    case .vector(let vector):
+      do throws(RoostError) { try schema.validate(vector) } catch {
+        throw RoostError(error.kind, error.message, at: place, remedy: error.remedy)
+      }
+      return schema.storedBytes(vector)
+    case .record(let id):
+      guard let (source, row) = try snapshot.locate(id) else {
+        throw RoostError(.notFound, "there is no record '\(id.text)'", at: place)
+      }
+      return try await source.vectorBytes(row, count: schema.shape.rowBytes)
+    case .text:
+      throw RoostError(
+        .invalidArgument, "text must be embedded before it can be searched", at: place,
+        remedy: "search through a node, in a collection with an embedder")
+    }
+  }
+
+  /// The rows of the records that must not be among the hits: those excluded and those searched near.
+  private func excludedRows(_ query: SearchQuery, _ snapshot: Snapshot) throws(RoostError) -> [[UInt32]] {
+    var ids = query.excluded
+    for case .record(let id) in query.target.points { ids.append(id) }
+    if ids.isEmpty { return [] }
+    var rows = [[UInt32]](repeating: [], count: snapshot.sources.count)
+    for id in ids {
+      let encoded = IOBuffer(id.encodedBytes)
+      for (index, source) in snapshot.sources.enumerated() {
+        guard let row = try source.liveRow(of: id, encoded: encoded.bytes, at: snapshot.sequence) else {
+          continue
+        }
+        rows[index].append(UInt32(row))
+        break
+      }
+    }
+    for index in rows.indices { rows[index].sort() }
+    return rows
+  }
+}

@@ -1,0 +1,347 @@
+// Every form of search against brute force, over random data, metrics, element types, filters and
+// interleaved writes, flushes, merges and reopenings.
+
+import Core
+import Storage
+import Testing
+
+/// A collection and its model, driven by a seed.
+private final class SearchWorld {
+  let schema: CollectionSchema
+  let name: String
+  private let folder = TemporaryFolder()
+  private let options: StorageOptions
+  var random: SplitMix64
+  var model: SearchModel
+  var collection: Collection
+  private let ids: Int
+
+  init(_ metric: Metric, _ element: VectorElement, seed: UInt64, ids: Int = 500, paged: Bool = false)
+    async throws
+  {
+    random = SplitMix64(seed: seed)
+    schema = CollectionSchema(dimension: 4 + random.below(20), element: element, metric: metric)
+    name = "\(metric) \(element) seed \(seed)"
+    options = StorageOptions(
+      memoryBytes: paged ? 1 : 1 << 30, memtableRows: 128, memtableEntryBytes: 1 << 20)
+    model = SearchModel(schema)
+    collection = try await Collection.create(
+      folder.path + "/c", schema: schema, options: options, runtime: .system())
+    self.ids = ids
+  }
+
+  func id() -> RecordID {
+    let number = random.below(ids)
+    return number % 3 == 0 ? .key("k\(number)") : .number(UInt64(number))
+  }
+
+  /// A few random changes.
+  func change() async throws {
+    switch random.below(8) {
+    case 0: try await collection.flush()
+    case 1: try await collection.compact()
+    case 2:
+      try await collection.close()
+      collection = try await Collection.open(folder.path + "/c", options: options, runtime: .system())
+    case 3:
+      let doomed = (0..<random.below(40)).map { _ in id() }
+      _ = try await collection.delete(doomed)
+      model.delete(doomed)
+    default:
+      let batch = (0..<1 + random.below(80)).map { _ in random.groupedRecord(id(), schema) }
+      _ = try await collection.put(batch)
+      model.put(batch)
+    }
+  }
+
+  func livingID() -> RecordID? {
+    let ids = model.records.keys.sorted()
+    return ids.isEmpty ? nil : ids[random.below(ids.count)]
+  }
+
+  func point() -> SearchPoint {
+    if random.below(2) == 0, let id = livingID() { return .record(id) }
+    return .vector(random.vector(schema))
+  }
+
+  func target() -> SearchTarget {
+    guard random.below(2) == 0 else { return .point(point()) }
+    let isBest = random.below(2) == 0
+    let positive = (0..<(isBest ? 0 : 1) + random.below(3)).map { _ in point() }
+    let negative = (0..<(positive.isEmpty ? 1 : 0) + random.below(3)).map { _ in point() }
+    return .recommend(
+      Recommendation(
+        positive: positive, negative: negative, strategy: isBest ? .bestScore : .averageVector))
+  }
+
+  /// A query without a form, to be compared exactly with the model.
+  func query() -> SearchQuery {
+    let filter: Filter? =
+      switch random.below(4) {
+      case 0: .range(field: "size", FilterRange(upper: .exclusive(.int(Int64(random.below(1000))))))
+      case 1: .equals(field: "color", .string(["red", "none"][random.below(2)]))
+      default: nil
+      }
+    return SearchQuery(
+      target: target(), exact: true, filter: filter,
+      excluded: (0..<random.below(3) * random.below(30)).map { _ in id() })
+  }
+
+  func tolerance(_ distance: Double) -> Double { max(2e-4, abs(distance) * 2e-5) }
+
+  /// Every hit is what it says it is, once.
+  func checkHits(_ hits: [SearchHit], _ query: SearchQuery, _ ranked: [SearchModel.Ranked]) {
+    let allowed = Dictionary(uniqueKeysWithValues: ranked.map { ($0.record.id, $0) })
+    #expect(Set(hits.map(\.id)).count == hits.count, "\(name): a record twice in \(query)")
+    for hit in hits {
+      guard let truth = allowed[hit.id] else {
+        Issue.record("\(name): \(hit.id) must not be among the hits of \(query)")
+        continue
+      }
+      #expect(
+        abs(Double(hit.distance) - truth.distance) <= tolerance(truth.distance),
+        "\(name): distance of \(hit.id) in \(query)")
+      #expect(hit.payload == truth.record.payload)
+    }
+  }
+
+  func checkDistances(_ hits: [SearchHit], _ expected: [Double], _ query: SearchQuery) {
+    #expect(hits.count == expected.count, "\(name): \(query)")
+    for (hit, best) in zip(hits, expected) {
+      #expect(abs(Double(hit.distance) - best) <= tolerance(best), "\(name): \(query)")
+    }
+  }
+
+  /// A radius with a gap around it, so that rounding cannot move a record across.
+  func radius(_ ranked: [SearchModel.Ranked]) -> (radius: Float, count: Int)? {
+    guard !ranked.isEmpty else { return (1, 0) }
+    let rank = random.below(ranked.count + 1)
+    if rank == 0 { return (Float(ranked[0].distance) - 1, 0) }
+    if rank == ranked.count { return (Float(ranked[rank - 1].distance) + 1, rank) }
+    let (low, high) = (ranked[rank - 1].distance, ranked[rank].distance)
+    guard high - low > 4 * tolerance(high) else { return nil }
+    return (Float((low + high) / 2), rank)
+  }
+}
+
+@Suite struct SearchFormTests {
+  private static let seeds: [UInt64] = [1, 2]
+
+  private func explore(
+    _ metric: Metric, _ element: VectorElement, _ seed: UInt64, paged: Bool = false,
+    _ check: (SearchWorld) async throws -> Void
+  ) async throws {
+    let world = try await SearchWorld(metric, element, seed: seed, paged: paged)
+    try await check(world)  // Empty.
+    for _ in 0..<12 {
+      for _ in 0..<3 { try await world.change() }
+      try await check(world)
+    }
+    try await world.collection.close()
+  }
+
+  @Test(arguments: Metric.allCases, VectorElement.allCases)
+  func nearestWithExamplesAndExclusions(_ metric: Metric, _ element: VectorElement) async throws {
+    for seed in Self.seeds {
+      try await explore(metric, element, seed) { world in
+        var query = world.query()
+        let k = 1 + world.random.below(80)
+        query.form = .nearest(k: k)
+        let ranked = world.model.ranked(query)
+        let hits = try await world.answer(query)
+        world.checkHits(hits, query, ranked)
+        world.checkDistances(hits, ranked.prefix(k).map(\.distance), query)
+      }
+    }
+  }
+
+  @Test(arguments: Metric.allCases, VectorElement.allCases)
+  func rangeFindsAllWithinTheRadius(_ metric: Metric, _ element: VectorElement) async throws {
+    for seed in Self.seeds {
+      var found = 0
+      var possible = 0
+      try await explore(metric, element, seed + 10, paged: seed == 2) { world in
+        var query = world.query()
+        query.target = .point(world.point())
+        let ranked = world.model.ranked(query)
+        guard let (radius, count) = world.radius(ranked) else { return }
+        let limit = world.random.below(3) == 0 ? 1 + world.random.below(200) : Limits.kMax
+        query.form = .range(radius: radius, limit: limit)
+        let hits = try await world.answer(query)
+        world.checkHits(hits, query, ranked)
+        world.checkDistances(hits, ranked.prefix(min(count, limit)).map(\.distance), query)
+        // By the graph, with as little effort as can be asked for.
+        query.exact = false
+        query.effort = 1
+        let walked = try await world.answer(query)
+        world.checkHits(walked, query, ranked)
+        #expect(walked.allSatisfy { $0.distance <= radius })
+        found += walked.count
+        possible += min(count, limit)
+      }
+      #expect(Double(found) >= 0.97 * Double(possible), "\(metric) \(element) seed \(seed + 10)")
+    }
+  }
+
+  @Test(arguments: Metric.allCases, VectorElement.allCases)
+  func diverseChoosesTheLeastRedundant(_ metric: Metric, _ element: VectorElement) async throws {
+    for seed in Self.seeds {
+      try await explore(metric, element, seed + 20) { world in
+        var query = world.query()
+        let lambda = Float(world.random.below(5)) / 4
+        let candidates = world.random.below(2) == 0 ? Limits.diverseCandidatesMax : 30
+        let k = 1 + world.random.below(20)
+        query.form = .diverse(k: k, lambda: lambda, candidates: candidates)
+        let ranked = world.model.ranked(query)
+        let hits = try await world.answer(query)
+        world.checkHits(hits, query, ranked)
+        #expect(hits.count == min(k, candidates, ranked.count), "\(world.name): \(query)")
+        #expect(try await world.answer(query) == hits, "\(world.name): not deterministic")
+        // Greedy: no other candidate would have cost less at any step.
+        guard candidates >= ranked.count, let first = hits.first else { return }
+        let records = world.model.records
+        func gap(_ a: PutRecord, _ b: PutRecord) -> Double {
+          referenceDistance(a.vector!, b.vector!, world.schema.metric)
+        }
+        #expect(abs(Double(first.distance) - ranked[0].distance) <= world.tolerance(ranked[0].distance))
+        for step in 1..<max(1, hits.count) {
+          let chosen = hits[..<step].map { records[$0.id]! }
+          let taken = Set(chosen.map(\.id))
+          func cost(_ item: SearchModel.Ranked) -> Double {
+            let nearest = chosen.map { gap($0, item.record) }.min()!
+            return Double(lambda) * item.distance - Double(1 - lambda) * nearest
+          }
+          let best = ranked.filter { !taken.contains($0.record.id) }.map(cost).min()!
+          let actual = cost(ranked.first { $0.record.id == hits[step].id }!)
+          #expect(actual <= best + 2 * world.tolerance(best), "\(world.name): step \(step) of \(query)")
+        }
+      }
+    }
+  }
+
+  @Test(arguments: Metric.allCases, VectorElement.allCases)
+  func groupsHoldTheNearestOfEachValue(_ metric: Metric, _ element: VectorElement) async throws {
+    for seed in Self.seeds {
+      try await explore(metric, element, seed + 30) { world in
+        var query = world.query()
+        let field = ["g", "m.x", "missing"][world.random.below(3)]
+        let (groups, size) = (1 + world.random.below(30), 1 + world.random.below(6))
+        query.form = .grouped(field: field, groups: groups, groupSize: size)
+        let ranked = world.model.ranked(query)
+        var expected: [(key: Value, distances: [Double])] = []
+        for item in ranked {
+          guard let key = SearchModel.group(item.record, field) else { continue }
+          if let index = expected.firstIndex(where: { $0.key == key }) {
+            if expected[index].distances.count < size { expected[index].distances.append(item.distance) }
+          } else {
+            expected.append((key, [item.distance]))
+          }
+        }
+        let hits = try await world.answer(query)
+        world.checkHits(hits, query, ranked)
+        var found: [(key: Value, hits: [SearchHit])] = []
+        for hit in hits {
+          guard let key = hit.group else {
+            Issue.record("\(world.name): a hit without a group in \(query)")
+            continue
+          }
+          #expect(world.model.records[hit.id].flatMap { SearchModel.group($0, field) } == key)
+          if found.last?.key != key { found.append((key, [])) }
+          found[found.count - 1].hits.append(hit)
+        }
+        #expect(found.count == min(groups, expected.count), "\(world.name): \(query)")
+        for (index, group) in found.enumerated() {
+          #expect(found.filter { $0.key == group.key }.count == 1, "\(world.name): a group in two places")
+          // Groups at the same distance may stand in either order.
+          let truth = expected.first { $0.key == group.key }?.distances ?? []
+          world.checkDistances(group.hits, truth, query)
+          let best = expected[index].distances[0]
+          let nearest = Double(group.hits[0].distance)
+          #expect(abs(nearest - best) <= world.tolerance(best), "\(world.name): \(query)")
+        }
+      }
+    }
+  }
+
+  /// The graph finds what brute force finds, in every form, with filters that let little or much pass.
+  @Test(arguments: [false, true]) func theGraphIsCloseToBruteForce(_ paged: Bool) async throws {
+    let world = try await SearchWorld(.l2, .f32, seed: 77, ids: 6000, paged: paged)
+    for _ in 0..<100 { try await world.change() }
+    try await world.collection.compact()
+    var found = 0
+    var possible = 0
+    for _ in 0..<60 {
+      var query = world.query()
+      if case .recommend(let examples) = query.target, examples.positive.isEmpty { continue }
+      switch world.random.below(3) {
+      case 0: query.form = .nearest(k: 20)
+      case 1: query.form = .grouped(field: "g", groups: 8, groupSize: 2)
+      default: query.form = .diverse(k: 10, lambda: 1, candidates: 40)
+      }
+      let exact = try await world.answer(query)
+      query.exact = false
+      let walked = try await world.answer(query)
+      world.checkHits(walked, query, world.model.ranked(query))
+      found += Set(walked.map(\.id)).intersection(exact.map(\.id)).count
+      possible += exact.count
+    }
+    #expect(Double(found) >= 0.95 * Double(possible), "\(found) of \(possible)")
+    try await world.collection.close()
+  }
+
+  @Test func refusalsNameTheField() async throws {
+    let world = try await SearchWorld(.cosine, .f32, seed: 5)
+    try await world.change()
+    let good = SearchTarget.vector(world.random.vector(world.schema))
+    func place(_ target: SearchTarget, _ form: SearchForm, excluded: [RecordID] = []) async -> String? {
+      do throws(RoostError) {
+        _ = try await world.collection.search(SearchQuery(target: target, form: form, excluded: excluded))
+        return nil
+      } catch { return error.place }
+    }
+    let k = SearchForm.nearest(k: 1)
+    #expect(await place(good, .nearest(k: 0)) == "search.k")
+    #expect(await place(good, .range(radius: .nan, limit: 1)) == "search.radius")
+    #expect(await place(good, .range(radius: 1, limit: 0)) == "search.limit")
+    #expect(await place(good, .range(radius: 1, limit: Limits.kMax + 1)) == "search.limit")
+    #expect(await place(good, .diverse(k: 1, lambda: 1.5, candidates: nil)) == "search.lambda")
+    #expect(await place(good, .diverse(k: 1, lambda: .nan, candidates: nil)) == "search.lambda")
+    #expect(await place(good, .diverse(k: 9, lambda: 1, candidates: 8)) == "search.candidates")
+    #expect(await place(good, .diverse(k: 1, lambda: 1, candidates: 2001)) == "search.candidates")
+    #expect(await place(good, .grouped(field: "", groups: 1, groupSize: 1)) == "search.groupBy")
+    #expect(await place(good, .grouped(field: "a", groups: 0, groupSize: 1)) == "search.groups")
+    #expect(await place(good, .grouped(field: "a", groups: 101, groupSize: 100)) == "search.groupSize")
+    #expect(await place(good, k, excluded: [.key("")]) == "id")
+    #expect(
+      await place(good, k, excluded: Array(repeating: .number(1), count: Limits.excludedMax + 1))
+        == "search.excluded")
+    func recommend(_ positive: [SearchPoint], _ negative: [SearchPoint], best: Bool = false) -> SearchTarget {
+      .recommend(
+        Recommendation(
+          positive: positive, negative: negative, strategy: best ? .bestScore : .averageVector))
+    }
+    let vector = SearchPoint.vector(world.random.vector(world.schema))
+    #expect(await place(recommend([], []), k) == "search.target.examples")
+    #expect(await place(recommend([], [vector]), k) == "search.target.positive")
+    #expect(await place(recommend([vector], [.record(.key("nobody"))]), k) == "search.target.negative[0]")
+    #expect(await place(recommend([vector], [], best: true), .range(radius: 1, limit: 1)) == "search.radius")
+    let opposite = Vector(Vector.negated(vector, world.schema))
+    // 2·v − 2·v: the examples of opposite vectors cancel out.
+    #expect(await place(recommend([vector, .vector(opposite)], []), k) == "search.target.examples")
+    #expect(await place(good, k) == nil)
+    try await world.collection.close()
+  }
+}
+
+extension SearchWorld {
+  fileprivate func answer(_ query: SearchQuery) async throws -> [SearchHit] {
+    try await collection.search(query)
+  }
+}
+
+extension Vector {
+  fileprivate static func negated(_ point: SearchPoint, _ schema: CollectionSchema) -> [Float] {
+    guard case .vector(let vector) = point else { return [] }
+    return vector.floats.map { -$0 }
+  }
+}
