@@ -29,4 +29,6 @@ public enum Limits {
   public static let connectionsMax = 4_096
   public static let requestsInFlightPerConnectionMax = 1_024
   public static let segmentsMax = 1_024
+  /// Payload paths that a segment indexes.
+  public static let attributePathsMax = 256
 }

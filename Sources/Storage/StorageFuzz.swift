@@ -89,7 +89,7 @@ package final class SegmentFuzz {
         _ = try await collection.put([
           PutRecord(
             id: id % 3 == 0 ? .key("key-\(id)") : .number(UInt64(id)), vector: Vector(vector),
-            payload: Payload(["n": .int(Int64(id)), "text": .string(String(repeating: "ab", count: id))]))
+            payload: Self.payload(id))
         ])
       }
       _ = try await collection.delete([.number(1), .number(2)])
@@ -99,6 +99,27 @@ package final class SegmentFuzz {
       return disk.contents(of: segment) ?? []
     }
   }
+
+  /// A value of each kind, so that every kind of index is there.
+  private static func payload(_ id: Int) -> Payload {
+    Payload([
+      "n": .int(Int64(id)), "text": .string(String(repeating: "ab", count: id)), "even": .bool(id % 2 == 0),
+      "share": .double(Double(id % 7) / 4), "when": .datetime(Int64(id % 5)), "raw": .bytes([UInt8(id % 3)]),
+      "at": .geo(latitude: Double(id), longitude: Double(-id)),
+      "deep": .map(["list": .array([.int(1), .null, .string("x\(id % 4)")])]),
+    ])
+  }
+
+  private static let filters: [Filter] = [
+    .exists(field: "deep"), .equals(field: "even", .bool(true)), .equals(field: "deep.list", .null),
+    .range(field: "n", FilterRange(lower: .inclusive(.int(7)), upper: .exclusive(.double(31.5)))),
+    .range(field: "share", FilterRange(upper: .inclusive(.double(0.5)))),
+    .range(field: "when", FilterRange(lower: .exclusive(.datetime(1)))),
+    .range(field: "text", FilterRange(lower: .inclusive(.string("abab")))),
+    .isIn(field: "deep.list", [.string("x1"), .string("x2"), .int(1)]),
+    .equals(field: "raw", .bytes([1])), .equals(field: "at", .geo(latitude: 5, longitude: -5)),
+    .not(.equals(field: "n", .int(3))),
+  ]
 
   /// Bytes of the segment that may be changed.
   package var count: Int { original.count }
@@ -134,6 +155,10 @@ package final class SegmentFuzz {
       _ = try? source.version(row)
       _ = try? source.decodedPayload(row)
       _ = try? await source.vectorBytes(row, count: 16)
+    }
+    for filter in filters {
+      _ = try? segment.attributes?.bound(filter)
+      _ = try? segment.attributes?.match(filter)
     }
     let id = IOBuffer(RecordID.number(7).encodedBytes)
     _ = try? segment.row(of: id.bytes)

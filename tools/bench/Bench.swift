@@ -7,7 +7,7 @@ struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measures Roost on this machine.",
     subcommands: [
-      AnnCommand.self, GetCommand.self, IngestCommand.self, KernelsCommand.self, RingCommand.self,
-      WasmCommand.self,
+      AnnCommand.self, FilterCommand.self, GetCommand.self, IngestCommand.self, KernelsCommand.self,
+      RingCommand.self, WasmCommand.self,
     ])
 }

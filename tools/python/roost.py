@@ -526,9 +526,14 @@ def write_hello(w, client_name="roost-python", features=FEATURE_STREAMS, window=
     w.pack("BBQQII", VERSION, VERSION, features, 0, BODY_MAX, window).text(client_name)
 
 
-def write_schema(w, dimension, element="f32", metric="l2", degree=32, build_effort=100, embedder=None):
+def write_schema(w, dimension, element="f32", metric="l2", degree=32, build_effort=100, embedder=None,
+                 index="all"):
     w.pack("IBBHH", dimension, ELEMENTS[element][0], METRICS[metric], degree, build_effort)
     w.optional(embedder, lambda pair: w.text(pair[0]).text(pair[1]))
+    if index in ("all", "none"):
+        w.pack("B", 0 if index == "all" else 1)
+    else:
+        w.pack("B", 2).list(list(index), w.text)
 
 
 def write_put(w, collection, records):
@@ -555,7 +560,7 @@ def write_point(w, point):
 def write_query(w, vector=None, id=None, text=None, positive=None, negative=(), strategy="average-vector", k=10,
                 radius=None, limit=1000, diversity=None, candidates=None, group_by=None, group_size=1, effort=None,
                 exact=False, filter=None, module=None, parameters=None, exclude=(), payload=True,
-                with_vector=False):
+                with_vector=False, explain=False):
     """Near what: vector, id or text; or positive and negative, lists of points (see write_point), with a
     strategy of "average-vector" or "best-score".
 
@@ -563,7 +568,7 @@ def write_query(w, vector=None, id=None, text=None, positive=None, negative=(), 
     1, which is 1 − lambda) k of the nearest candidates that are unlike each other; or with group_by, a
     payload field, up to group_size hits for each of k values of it."""
     flags = (exact * 1 | payload * 2 | with_vector * 4 | (effort is not None) * 8 | (filter is not None) * 16
-             | (module is not None) * 32 | bool(exclude) * 64)
+             | (module is not None) * 32 | bool(exclude) * 64 | explain * 128)
     w.pack("B", flags)
     if sum(form is not None for form in (radius, diversity, group_by)) > 1:
         raise RoostError("invalidArgument", "radius, diversity and group_by exclude each other", "search")
@@ -622,8 +627,12 @@ def read_schema(r):
     if element not in ELEMENT_NAMES or metric not in METRIC_NAMES:
         raise RoostError("protocolViolation", "unknown vector element or metric", "message")
     embedder = r.optional(lambda: (r.text(), r.text()))
+    (mode,) = r.unpack("B")
+    if mode > 2:
+        raise RoostError("protocolViolation", f"unknown indexing {mode}", "message")
     return {"dimension": dimension, "element": ELEMENT_NAMES[element], "metric": METRIC_NAMES[metric],
-            "degree": degree, "build_effort": effort, "embedder": embedder}
+            "degree": degree, "build_effort": effort, "embedder": embedder,
+            "index": r.list(r.text) if mode == 2 else ("all", "none")[mode]}
 
 
 def read_record(r):
@@ -647,7 +656,31 @@ def read_search(r):
     hits = r.list(lambda: r.list(lambda: read_hit(r)))
     modules = r.list(lambda: (r.text(), r.text()))
     answered, total = r.unpack("II")
-    return {"first": first, "hits": hits, "modules": modules, "shards_answered": answered, "shards": total}
+    explanations = r.list(lambda: r.optional(lambda: read_explanation(r)))
+    if explanations and len(explanations) != len(hits):
+        raise RoostError("protocolViolation", "explanations do not match the answers", "message")
+    return {"first": first, "hits": hits, "modules": modules, "shards_answered": answered, "shards": total,
+            "explanations": explanations}
+
+
+METHODS = ("nothing", "scan", "indexed-scan", "filtered-graph", "graph")
+EVIDENCE = ("unfiltered", "indexed", "indexed-and-sampled", "sampled")
+
+
+def read_explanation(r):
+    def source():
+        name, rows, method, evidence = r.text(), r.varint(), r.u8(), r.u8()
+        if method >= len(METHODS) or evidence >= len(EVIDENCE):
+            raise RoostError("protocolViolation", "unknown method or evidence of a search", "message")
+        passing, effort = r.varint(), r.varint()
+        scan_cost, walk_cost = r.unpack("ff")
+        return {"name": name, "rows": rows, "method": METHODS[method], "evidence": EVIDENCE[evidence],
+                "passing": passing, "effort": effort, "scan_cost": scan_cost, "walk_cost": walk_cost,
+                "rows_compared": r.varint(), "nodes_expanded": r.varint(), "pages_read": r.varint(),
+                "micros": r.varint()}
+
+    micros = r.varint()
+    return {"micros": micros, "sources": r.list(source)}
 
 
 def read_module(r):
@@ -761,7 +794,8 @@ class Client:
         self._call("ping")
 
     def create(self, collection, dimension, **schema):
-        """schema: element, metric, degree, build_effort, embedder=(module, source field)."""
+        """schema: element, metric, degree, build_effort, embedder=(module, source field),
+        index="all", "none" or a list of the payload fields to index."""
         self._call("createCollection", lambda w: write_schema(w.text(collection), dimension, **schema))
 
     def drop(self, collection):
@@ -787,6 +821,12 @@ class Client:
     def search(self, collection, **query):
         """One query; see write_query for its parameters. The hits, nearest first unless the form says otherwise."""
         return self.search_many(collection, [query])[0]
+
+    def explain(self, collection, **query):
+        """How one query is answered: {"micros", "sources": [{"method", "evidence", "passing", ...}]}."""
+        queries = [{**query, "explain": True}]
+        parts = list(self._parts("search", lambda w: write_search(w, collection, queries), in_parts=True))
+        return parts[0]["explanations"][0]
 
     def search_many(self, collection, queries):
         hits = []

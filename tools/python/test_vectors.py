@@ -20,7 +20,7 @@ FILTER = ("and", ("=", "section", "utils"), ("in", "n", [1, 2]),
 VERSION = (0x0123456789ABCDEF, 7)
 DIGEST = "0123456789abcdef" * 4
 SCHEMA = {"dimension": 3, "element": "f32", "metric": "cosine", "degree": 32, "build_effort": 100,
-          "embedder": ("ngrams", "text")}
+          "embedder": ("ngrams", "text"), "index": ["text", "c"]}
 RECORD = {"id": 1, "version": VERSION, "payload": PAYLOAD, "vector": VECTOR}
 MODULE = {"name": "ngrams", "kind": "embedder", "bytes": 7168, "sha256": DIGEST, "exports": ["embed", "memory"]}
 
@@ -56,7 +56,7 @@ REQUESTS = {
     "search": lambda w: roost.write_search(w, "books", [
         {"vector": VECTOR, "k": 5, "effort": 64, "filter": FILTER, "module": "cheap", "parameters": {"max": 9}},
         {"id": 3, "k": 200, "exact": True, "payload": False},
-        {"text": "small databases", "with_vector": True}]),
+        {"text": "small databases", "with_vector": True, "explain": True}]),
     "search-forms": lambda w: roost.write_search(w, "books", [
         {"vector": VECTOR, "radius": 0.75, "limit": 1000, "exclude": [3, "a"]},
         {"positive": [1, VECTOR], "negative": [{"text": "dull"}], "strategy": "best-score", "k": 7},
@@ -86,11 +86,18 @@ REPLIES = {
     "search": {"first": 0, "hits": [[{"id": 1, "distance": 0.25, "payload": PAYLOAD, "vector": None, "group": None},
                                      {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR, "group": None}],
                                     []],
-               "modules": [("cheap", DIGEST)], "shards_answered": 1, "shards": 1},
+               "modules": [("cheap", DIGEST)], "shards_answered": 1, "shards": 1,
+               "explanations": [None, {"micros": 140, "sources": [
+                   {"name": "segment 7", "rows": 200000, "method": "filtered-graph", "evidence": "indexed",
+                    "passing": 20000, "effort": 64, "scan_cost": 672.5, "walk_cost": 65.25, "rows_compared": 900,
+                    "nodes_expanded": 80, "pages_read": 0, "micros": 71},
+                   {"name": "memtable 9", "rows": 300, "method": "scan", "evidence": "sampled", "passing": 3,
+                    "effort": 64, "scan_cost": 10.0, "walk_cost": 10000.0, "rows_compared": 300,
+                    "nodes_expanded": 0, "pages_read": 0, "micros": 30}]}]},
     "search-groups": {"first": 4, "hits": [[
         {"id": 1, "distance": 0.25, "payload": PAYLOAD, "vector": None, "group": "utils"},
         {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR, "group": -7}]],
-                      "modules": [], "shards_answered": 1, "shards": 1},
+                      "modules": [], "shards_answered": 1, "shards": 1, "explanations": []},
     "scan": ([dict(RECORD, id=10)], 10),
     "scan-part": ([], "k"),
     "count": 3,
@@ -212,6 +219,8 @@ def check_node(address):
         check([hit["id"] for hit in hits] == [10, 11, 9], f"search {hits}")
         many = node.search_many(name, [{"id": n, "k": 2, "exact": True} for n in range(1, 100)])
         check(all({hit["id"] for hit in hits} == {n - 1, n + 1} for n, hits in enumerate(many, 1)), "batch search")
+        plan = node.explain(name, id=7, k=3, filter=("=", "even", True))
+        check(sum(source["rows"] for source in plan["sources"]) == 3000, f"explain {plan}")
         check(node.get(name, [5, "nobody"])[0]["vector"].values == [5, 0, 0, 1], "get")
         check(node.delete(name, [5, 6, 10_000]) == 2, "delete")
         check([record["id"] for record in node.scan(name)] == [n for n in range(3000) if n not in (5, 6)], "scan")

@@ -55,7 +55,7 @@ struct ByteInterval {
   var isUpperInclusive = false
 }
 
-struct FilterConstants {
+package struct FilterConstants {
   private(set) var sets: [ValueSet] = []
   private(set) var numberIntervals: [NumberInterval] = []
   private(set) var datetimeIntervals: [ClosedInterval] = []
@@ -65,9 +65,9 @@ struct FilterConstants {
   private var texts: [PoolRange] = []
   private var bytes: [UInt8] = []
 
-  struct ClosedInterval {
-    var lower: Int64
-    var upper: Int64
+  package struct ClosedInterval {
+    package var lower: Int64
+    package var upper: Int64
   }
 
   // MARK: building
@@ -142,7 +142,7 @@ struct FilterConstants {
     return FilterConstants.append(ranges, to: &texts)
   }
 
-  private static func numberInterval(_ range: FilterRange) -> NumberInterval {
+  package static func numberInterval(_ range: FilterRange) -> NumberInterval {
     var interval = NumberInterval()
     switch range.lower {
     case .inclusive(.int(let bound)): interval.raise(to: bound, inclusive: true)
@@ -161,7 +161,7 @@ struct FilterConstants {
     return interval
   }
 
-  private static func datetimeInterval(_ range: FilterRange) -> ClosedInterval {
+  package static func datetimeInterval(_ range: FilterRange) -> ClosedInterval {
     // Exact in the order of Int64, so the int half of a number interval serves.
     var interval = NumberInterval()
     switch range.lower {
@@ -293,8 +293,7 @@ struct FilterConstants {
 }
 
 /// Lexicographic order of bytes: below zero, zero or above.
-@inline(__always)
-func compareBytes(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
+package func compareBytes(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
   let shared = min(a.count, b.count)
   if shared > 0, let x = a.baseAddress, let y = b.baseAddress {
     let order = memcmp(x, y, shared)

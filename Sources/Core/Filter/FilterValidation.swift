@@ -68,7 +68,7 @@ extension FilterRange {
 }
 
 extension FilterRange.Bound {
-  var value: Value? {
+  package var value: Value? {
     switch self {
     case .unbounded: nil
     case .inclusive(let value), .exclusive(let value): value

@@ -21,11 +21,11 @@ enum CanonicalNumber: Equatable {
 
 /// A range of numbers, closed at both ends in each of the two types; empty where a lower end exceeds
 /// its upper one.
-struct NumberInterval: Equatable {
-  var lowerInt = Int64.min
-  var upperInt = Int64.max
-  var lowerDouble = -Double.infinity
-  var upperDouble = Double.infinity
+package struct NumberInterval: Equatable {
+  package var lowerInt = Int64.min
+  package var upperInt = Int64.max
+  package var lowerDouble = -Double.infinity
+  package var upperDouble = Double.infinity
 
   @inline(__always)
   func contains(_ number: Int64) -> Bool { lowerInt <= number && number <= upperInt }

@@ -28,11 +28,13 @@ public struct SearchQuery: Sendable, Equatable {
   public var exact: Bool
   public var includePayload: Bool
   public var includeVector: Bool
+  /// Say how the query was answered.
+  public var explain: Bool
 
   public init(
     target: SearchTarget, form: SearchForm, effort: Int? = nil, exact: Bool = false, filter: Filter? = nil,
     module: ModuleCall? = nil, excluded: [RecordID] = [], includePayload: Bool = true,
-    includeVector: Bool = false
+    includeVector: Bool = false, explain: Bool = false
   ) {
     self.target = target
     self.form = form
@@ -43,17 +45,18 @@ public struct SearchQuery: Sendable, Equatable {
     self.exact = exact
     self.includePayload = includePayload
     self.includeVector = includeVector
+    self.explain = explain
   }
 
   /// The `k` nearest neighbours.
   public init(
     target: SearchTarget, k: Int = 10, effort: Int? = nil, exact: Bool = false, filter: Filter? = nil,
     module: ModuleCall? = nil, excluded: [RecordID] = [], includePayload: Bool = true,
-    includeVector: Bool = false
+    includeVector: Bool = false, explain: Bool = false
   ) {
     self.init(
       target: target, form: .nearest(k: k), effort: effort, exact: exact, filter: filter, module: module,
-      excluded: excluded, includePayload: includePayload, includeVector: includeVector)
+      excluded: excluded, includePayload: includePayload, includeVector: includeVector, explain: explain)
   }
 
   public func validate() throws(RoostError) {

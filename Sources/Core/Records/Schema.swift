@@ -11,6 +11,15 @@ public struct EmbedderReference: Sendable, Equatable {
   }
 }
 
+/// Which payload fields are indexed, so that filters on them need not read payloads.
+public enum AttributeIndexing: Sendable, Equatable {
+  /// Every path that holds a value, up to `Limits.attributePathsMax` a segment.
+  case all
+  case none
+  /// These paths (`FieldPath.text`).
+  case fields([String])
+}
+
 /// The definition of a collection; fixed when it is created.
 public struct CollectionSchema: Sendable, Equatable {
   public var dimension: Int
@@ -21,10 +30,11 @@ public struct CollectionSchema: Sendable, Equatable {
   /// Candidates kept while a node is linked into the graph.
   public var buildEffort: Int
   public var embedder: EmbedderReference?
+  public var indexing: AttributeIndexing
 
   public init(
     dimension: Int, element: VectorElement = .f32, metric: Metric = .l2, degree: Int = 32,
-    buildEffort: Int = 100, embedder: EmbedderReference? = nil
+    buildEffort: Int = 100, embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all
   ) {
     self.dimension = dimension
     self.element = element
@@ -32,6 +42,7 @@ public struct CollectionSchema: Sendable, Equatable {
     self.degree = degree
     self.buildEffort = buildEffort
     self.embedder = embedder
+    self.indexing = indexing
   }
 
   public func validate() throws(RoostError) {
@@ -52,6 +63,13 @@ public struct CollectionSchema: Sendable, Equatable {
           "the embedder's source field must have 1 to \(Limits.fieldNameBytesMax) bytes", "schema.embedder")
       }
     }
+    if case .fields(let fields) = indexing {
+      guard fields.count <= Limits.attributePathsMax else {
+        throw refuse(
+          "\(fields.count) indexed fields, the limit is \(Limits.attributePathsMax)", "schema.indexing")
+      }
+      for field in fields { _ = try FieldPath(field) }
+    }
   }
 
   public func encode(into writer: inout ByteWriter) {
@@ -64,6 +82,14 @@ public struct CollectionSchema: Sendable, Equatable {
     if let embedder {
       writer.string(embedder.module)
       writer.string(embedder.sourceField)
+    }
+    switch indexing {
+    case .all: writer.u8(0)
+    case .none: writer.u8(1)
+    case .fields(let fields):
+      writer.u8(2)
+      writer.count(fields.count)
+      for field in fields { writer.string(field) }
     }
   }
 
@@ -84,6 +110,17 @@ public struct CollectionSchema: Sendable, Equatable {
         module: try reader.string("module name", atMost: Limits.nameBytesMax),
         sourceField: try reader.string("field name", atMost: Limits.fieldNameBytesMax))
     case let flag: throw RoostError(.corrupted, "embedder flag is \(flag)", at: "byte \(reader.offset)")
+    }
+    switch try reader.u8() {
+    case 0: indexing = .all
+    case 1: indexing = .none
+    case 2:
+      var fields: [String] = []
+      for _ in 0..<(try reader.count("indexed fields", atMost: Limits.attributePathsMax)) {
+        fields.append(try reader.string("field path", atMost: FieldPath.textBytesMax))
+      }
+      indexing = .fields(fields)
+    case let tag: throw RoostError(.corrupted, "unknown indexing \(tag)", at: "byte \(reader.offset)")
     }
     try validate()
   }

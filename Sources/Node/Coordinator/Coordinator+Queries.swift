@@ -29,8 +29,10 @@ extension Coordinator {
       let (queries, used) = try await prepare(request.queries, collection.schema, context)
       let coverage = Coverage(shardsAnswered: 1, shardsTotal: 1)
       if queries.count == 1 {
-        let hits = try await collection.search(queries[0].query, filters: queries[0].filters())
-        return .search(SearchResponse(hits: [hits], modules: used, coverage: coverage))
+        let answer = try await queries[0].answer(in: collection)
+        return .search(
+          SearchResponse(
+            hits: [answer.hits], modules: used, coverage: coverage, explanations: [answer.explanation]))
       }
       return try await searchBatch(queries, collection, used, coverage, context)
     }
@@ -45,6 +47,16 @@ extension Coordinator {
       guard let module, let call = query.module else { return [] }
       return [try module.makeFilter(parameters: call.parameters)]
     }
+
+    func answer(in collection: Collection) async throws(RoostError) -> Answer {
+      let outcome = try await collection.explainedSearch(query, filters: filters())
+      return Answer(hits: outcome.hits, explanation: query.explain ? outcome.explanation : nil)
+    }
+  }
+
+  private struct Answer: Sendable {
+    var hits: [SearchHit]
+    var explanation: SearchExplanation?
   }
 
   private func prepare(
@@ -91,49 +103,51 @@ extension Coordinator {
     _ queries: [PreparedQuery], _ collection: Collection, _ used: [ModuleVersion], _ coverage: Coverage,
     _ context: RequestContext
   ) async throws(RoostError) -> Response {
-    var answers: [[SearchHit]] = []
+    var answers: [Answer] = []
     var answerBytes = 0
+    func response(_ first: Int) -> SearchResponse {
+      SearchResponse(
+        firstQuery: UInt32(first), hits: answers.map(\.hits), modules: used, coverage: coverage,
+        explanations: answers.map(\.explanation))
+    }
     var first = 0
     var start = 0
     while start < queries.count {
       if Task.isCancelled { throw RoostError(.cancelled, "the search was cancelled", at: "search") }
       let window = Array(queries[start..<min(start + Coordinator.queriesPerWindow, queries.count)])
-      for hits in try await searchSideBySide(window, collection) {
-        answerBytes += hits.reduce(16) { $0 + Coordinator.wireBytes($1) }
-        answers.append(hits)
+      for answer in try await searchSideBySide(window, collection) {
+        answerBytes += answer.hits.reduce(16) { $0 + Coordinator.wireBytes($1) }
+        answers.append(answer)
       }
       start += window.count
       if let parts = context.parts, start < queries.count, answerBytes >= Coordinator.partBytes {
-        try await parts.send(
-          .search(
-            SearchResponse(firstQuery: UInt32(first), hits: answers, modules: used, coverage: coverage)))
+        try await parts.send(.search(response(first)))
         first += answers.count
         answers = []
         answerBytes = 0
       }
     }
-    return .search(
-      SearchResponse(firstQuery: UInt32(first), hits: answers, modules: used, coverage: coverage))
+    return .search(response(first))
   }
 
   /// Answers some queries, each core its share.
   private func searchSideBySide(
     _ queries: [PreparedQuery], _ collection: Collection
-  ) async throws(RoostError) -> [[SearchHit]] {
+  ) async throws(RoostError) -> [Answer] {
     let executors = runtime.executors
     let share = (queries.count + executors.count - 1) / executors.count
     let results = await withTaskGroup(
-      of: (Int, Result<[[SearchHit]], RoostError>).self, returning: [Result<[[SearchHit]], RoostError>?].self
+      of: (Int, Result<[Answer], RoostError>).self, returning: [Result<[Answer], RoostError>?].self
     ) { group in
-      var results = [Result<[[SearchHit]], RoostError>?](repeating: nil, count: executors.count)
+      var results = [Result<[Answer], RoostError>?](repeating: nil, count: executors.count)
       for (index, executor) in executors.enumerated() where index * share < queries.count {
         let mine = queries[index * share..<min((index + 1) * share, queries.count)]
         group.addTask(executorPreference: executor) {
           do throws(RoostError) {
-            var answers: [[SearchHit]] = []
+            var answers: [Answer] = []
             for query in mine {
               if Task.isCancelled { throw RoostError(.cancelled, "the search was cancelled", at: "search") }
-              answers.append(try await collection.search(query.query, filters: query.filters()))
+              answers.append(try await query.answer(in: collection))
             }
             return (index, .success(answers))
           } catch {
@@ -144,7 +158,7 @@ extension Coordinator {
       for await (index, result) in group { results[index] = result }
       return results
     }
-    var answers: [[SearchHit]] = []
+    var answers: [Answer] = []
     for result in results { if let result { answers += try result.get() } }
     return answers
   }

@@ -40,12 +40,20 @@ extension Collection {
     try requireOpen()
     let snapshot = snapshot()
     guard let filter else { return snapshot.liveCount }
-    let filters: [any CandidateFilter] = [try CompiledFilter(filter)]
+    let native = try NativeFilter(filter)
     var count = 0
     for source in snapshot.sources {
-      var acceptor = FilteredRows(source, at: snapshot.sequence, filters: filters)
-      for start in stride(from: 0, to: source.rowCount, by: Self.rowsPerSlice) {
-        let rows = (UInt32(start)..<UInt32(min(start + Self.rowsPerSlice, source.rowCount))).map { $0 }
+      let match = try SourceMatch(native, in: source)
+      if let rows = match.rows, match.rest.isEmpty, source.isAllLive {
+        count += rows.count
+        continue
+      }
+      var acceptor = FilteredRows(source, at: snapshot.sequence, filters: match.rest)
+      let named = match.rows?.rows
+      let total = named?.count ?? source.rowCount
+      for start in stride(from: 0, to: total, by: Self.rowsPerSlice) {
+        let slice = start..<min(start + Self.rowsPerSlice, total)
+        let rows = named.map { Array($0[slice]) } ?? slice.map { UInt32($0) }
         count += try acceptor.accepted(rows).reduce(0) { $0 + ($1 ? 1 : 0) }
         await Task.yield()
       }
@@ -64,11 +72,13 @@ extension Collection {
         .invalidArgument, "limit is \(limit), it must be in 1...\(Limits.batchRecordsMax)", at: "scan")
     }
     let snapshot = snapshot()
-    let filters: [any CandidateFilter] = filter == nil ? [] : [try CompiledFilter(filter!)]
+    let native = try filter.map { (filter) throws(RoostError) in try NativeFilter(filter) }
     var found: [(id: RecordID, source: RowSource, row: Int)] = []
     for source in snapshot.sources {
       var cursor = try IDOrder(source, after: after)
-      var acceptor = FilteredRows(source, at: snapshot.sequence, filters: filters)
+      let match = try SourceMatch(native, in: source)
+      var acceptor = FilteredRows(
+        source, at: snapshot.sequence, filters: match.rest, rows: match.rows)
       var taken = 0
       while taken < limit {
         let rows = try cursor.next(max(limit - taken, 256))

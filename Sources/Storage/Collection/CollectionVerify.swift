@@ -107,6 +107,7 @@ extension Segment {
     for page in 0..<file.pageCount { _ = try file.mappedPage(page) }
     try graph.verifyMapped()
     _ = try tombstones()
+    try attributes?.verify()
     var previous: UnsafeRawBufferPointer?
     var seen = [Bool](repeating: false, count: rowCount)
     for rank in 0..<rowCount {

@@ -27,18 +27,22 @@ struct FilteredRows: RowAcceptor {
   let filters: [any CandidateFilter]
   /// Rows that are refused whatever they hold, ascending.
   let excluded: [UInt32]
+  /// Rows that indexes name; all others fail.
+  let rows: RowBitmap?
   private var kept: [PayloadBlock] = []
   private var payloads: [UnsafeRawBufferPointer] = []
   private var places: [Int] = []
   private var passed: [Bool] = []
 
   init(
-    _ source: RowSource, at sequence: UInt64, filters: [any CandidateFilter], excluded: [UInt32] = []
+    _ source: RowSource, at sequence: UInt64, filters: [any CandidateFilter], excluded: [UInt32] = [],
+    rows: RowBitmap? = nil
   ) {
     self.source = source
     live = LiveRows(deadAt: source.deadAt, sequence: sequence, rowLimit: UInt32(source.rowCount))
     self.filters = filters
     self.excluded = excluded
+    self.rows = rows
   }
 
   mutating func accept(
@@ -47,6 +51,9 @@ struct FilteredRows: RowAcceptor {
     live.accept(rows: rows, verdicts: verdicts)
     if !excluded.isEmpty {
       for index in rows.indices where isExcluded(rows[index]) { verdicts[index] = false }
+    }
+    if let known = self.rows {
+      for index in rows.indices where verdicts[index] { verdicts[index] = known.contains(rows[index]) }
     }
     guard !filters.isEmpty else { return }
     kept.removeAll(keepingCapacity: true)

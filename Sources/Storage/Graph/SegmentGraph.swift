@@ -13,7 +13,7 @@ final class SegmentGraph: Sendable {
   /// Present when the file is not mapped.
   let codes: CodeTable?
   let cache: RunCache?
-  private let scratches = ScratchPool()
+  let scratches = ScratchPool()
 
   /// Checks sizes against `count`; refuses what does not fit with `.corrupted`.
   /// - Parameter cacheBytes: memory for the runs near the entry, when the file is not mapped.
@@ -74,12 +74,13 @@ final class SegmentGraph: Sendable {
       query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
   }
 
-  /// The `k` nearest accepted rows of a range, by comparing with each; as `search` otherwise.
+  /// The `k` nearest accepted rows of a list (ascending, without repeats), by comparing with each; as `search`
+  /// otherwise.
   func exactSearch<A: RowAcceptor>(
-    rows: Range<Int>, query: UnsafeRawPointer, k: Int, acceptor: inout A, results: inout [Candidate]
+    rows list: some RandomAccessCollection<UInt32>, query: UnsafeRawPointer, k: Int, acceptor: inout A,
+    results: inout [Candidate]
   ) async throws(RoostError) -> Int {
-    precondition(rows.lowerBound >= 0 && rows.upperBound <= count)
-    let list = UInt32(rows.lowerBound)..<UInt32(rows.upperBound)
+    precondition(list.last.map { Int($0) < count } ?? true)
     let scratch = scratches.borrow()
     defer { scratches.giveBack(scratch) }
     if file.isMapped {

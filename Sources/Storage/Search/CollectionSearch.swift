@@ -6,24 +6,10 @@ import Core
 public struct SearchOutcome: Sendable {
   /// In the order of the query's form; nearest first unless it says otherwise.
   public var hits: [SearchHit]
-  public var plan: SearchPlan
-  /// Pages that were read from disk for the graph walk; 0 when everything is in memory.
-  public var pagesRead: Int
-}
+  public var explanation: SearchExplanation
 
-/// How a search goes about it.
-public struct SearchPlan: Sendable, Equatable {
-  public enum Method: String, Sendable {
-    /// Every row is compared.
-    case exact
-    /// The graph is walked; rows that fail the filters are passed over.
-    case graph
-  }
-  public var method: Method
-  /// Candidates kept during the walk.
-  public var effort: Int
-  /// Estimated share of rows that pass the filters.
-  public var selectivity: Double
+  /// Reads from disk; 0 when everything is in memory.
+  public var pagesRead: Int { explanation.pagesRead }
 }
 
 extension Collection {
@@ -40,15 +26,23 @@ extension Collection {
   public func explainedSearch(
     _ query: SearchQuery, filters: [any CandidateFilter] = []
   ) async throws(RoostError) -> SearchOutcome {
+    try await explainedSearch(query, filters: filters, forcing: nil)
+  }
+
+  /// - Parameter forced: how to search sources that allow it, in place of what the planner thinks best.
+  func explainedSearch(
+    _ query: SearchQuery, filters: [any CandidateFilter] = [], forcing forced: SearchExplanation.Method?
+  ) async throws(RoostError) -> SearchOutcome {
     try requireOpen()
     try query.validate()
+    let start = runtime.clock.monotonicNanos()
     let snapshot = snapshot()
-    var conditions = filters
-    if let filter = query.filter { conditions.insert(try CompiledFilter(filter), at: 0) }
+    let filter = try query.filter.map { (filter) throws(RoostError) in try NativeFilter(filter) }
     let target = try await resolve(query.target, snapshot)
     var run = SearchRun(
-      schema: schema, snapshot: snapshot, query: query, conditions: conditions, target: target,
-      excludedRows: try excludedRows(query, snapshot))
+      schema: schema, snapshot: snapshot, query: query, filter: filter, conditions: filters, target: target,
+      excludedRows: try excludedRows(query, snapshot), clock: runtime.clock)
+    run.forced = forced
     var hits: [SearchHit] = []
     switch query.form {
     case .nearest(let k): hits = try await fetch(try await run.best(k), query, snapshot)
@@ -64,8 +58,9 @@ extension Collection {
       hits = try await fetch(grouped.map(\.found), query, snapshot)
       for index in hits.indices { hits[index].group = grouped[index].key.value }
     }
-    let plan = run.plan ?? SearchPlan(method: .exact, effort: query.effort ?? 0, selectivity: 1)
-    return SearchOutcome(hits: hits, plan: plan, pagesRead: run.pagesRead)
+    var explanation = run.explanation
+    explanation.micros = Int((runtime.clock.monotonicNanos() - start) / 1000)
+    return SearchOutcome(hits: hits, explanation: explanation)
   }
 
   private func fetch(

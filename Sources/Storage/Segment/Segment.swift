@@ -11,6 +11,8 @@ final class Segment: Sendable {
   let fileBytes: UInt64
   let graph: SegmentGraph
   let payloads: PayloadBlocks
+  /// Nil when no field is indexed.
+  let attributes: AttributeIndex?
   /// Sequence number at which each row was overwritten or deleted; 0 while it lives.
   let deadAt: AtomicWords
   private let marks = Mutex(Marks())
@@ -30,7 +32,7 @@ final class Segment: Sendable {
 
   private init(
     number: UInt64, footer: SegmentFooter, file: PagedFile, fileBytes: UInt64, graph: SegmentGraph,
-    payloads: PayloadBlocks
+    payloads: PayloadBlocks, attributes: AttributeIndex?
   ) throws(RoostError) {
     self.number = number
     self.footer = footer
@@ -38,6 +40,7 @@ final class Segment: Sendable {
     self.fileBytes = fileBytes
     self.graph = graph
     self.payloads = payloads
+    self.attributes = attributes
     deadAt = try AtomicWords(count: footer.rowCount)
   }
 
@@ -82,7 +85,9 @@ final class Segment: Sendable {
       number: number, footer: footer, file: paged, fileBytes: UInt64(mapping.bytes.count), graph: graph,
       payloads: PayloadBlocks(
         file: paged, index: footer.section(.payloadIndex), payloads: footer.section(.payloads),
-        cacheBytes: payloadCacheBytes))
+        cacheBytes: payloadCacheBytes),
+      attributes: AttributeIndex(
+        file: paged, section: footer.section(.attributes), rowCount: footer.rowCount))
   }
 
   /// Footer and checksum table of a whole file in memory.
@@ -241,5 +246,7 @@ final class Segment: Sendable {
   }
 
   /// Bytes that this segment holds in memory by itself (mapped pages belong to the page cache).
-  var heapBytes: Int { graph.residentBytes + payloads.cachedBytes + file.pageCount * 4 }
+  var heapBytes: Int {
+    graph.residentBytes + payloads.cachedBytes + file.pageCount * 4 + (attributes?.heapBytes ?? 0)
+  }
 }

@@ -21,6 +21,8 @@ enum SectionKind: UInt8, CaseIterable, Sendable {
   case payloads = 8
   /// Deleted ids and when: encoded id and version, ascending by id.
   case tombstones = 9
+  /// Indexes of payload fields; empty without any.
+  case attributes = 10
 }
 
 struct SegmentFooter: Sendable, Equatable {

@@ -39,7 +39,10 @@ enum SegmentWriter {
       footer.sections[.nodes] = graph.nodes
       footer.sections[.codes] = graph.codes
       footer.entryPoints = graph.entryPoints
-      try await writeEntries(source, to: writer, footer: &footer, workers: runtime.workers)
+      let attributes = try AttributeBuilder(schema.indexing)
+      try await writeEntries(source, attributes, to: writer, footer: &footer, workers: runtime.workers)
+      footer.sections[.attributes] = try await AttributeDirectory.write(
+        attributes, to: writer, workers: runtime.workers)
       return try await writer.seal(footer)
     } catch {
       await writer.abandon()
@@ -59,7 +62,8 @@ enum SegmentWriter {
   /// Payloads go out as they are collected; ids, rows and their indexes are kept until the end
   /// (about 60 bytes a row).
   private static func writeEntries(
-    _ source: SegmentSource, to writer: PagedFileWriter, footer: inout SegmentFooter, workers: any Workers
+    _ source: SegmentSource, _ attributes: AttributeBuilder, to writer: PagedFileWriter,
+    footer: inout SegmentFooter, workers: any Workers
   ) async throws(RoostError) {
     var ids: [UInt8] = []
     var idOffsets: [UInt32] = []
@@ -70,7 +74,7 @@ enum SegmentWriter {
     for start in stride(from: 0, to: source.order.count, by: chunkRows) {
       let range = start..<min(start + chunkRows, source.order.count)
       let builder = blocks
-      let chunk = try await workers.run { collect(source, range, builder) }.get()
+      let chunk = try await workers.run { collect(source, range, builder, attributes) }.get()
       for index in chunk.versions.indices {
         let (place, version) = (chunk.places[index], chunk.versions[index])
         idOffsets.append(UInt32(ids.count) + chunk.idOffsets[index])
@@ -108,19 +112,23 @@ enum SegmentWriter {
   }
 
   private static func collect(
-    _ source: SegmentSource, _ range: Range<Int>, _ builder: PayloadBlockBuilder
+    _ source: SegmentSource, _ range: Range<Int>, _ builder: PayloadBlockBuilder,
+    _ attributes: AttributeBuilder
   ) -> Result<Chunk, RoostError> {
     var builder = builder
     var ids = ByteWriter(reserving: range.count * 12)
     var chunk = Chunk(ids: [], idOffsets: [], versions: [], places: [], payloads: [], builder: builder)
     for row in source.order[range] {
       do throws(RoostError) {
+        var failure: RoostError?
         try source.entry(row) { id, version, payload in
           chunk.idOffsets.append(UInt32(ids.count))
           ids.raw(id)
           chunk.versions.append(version)
           chunk.places.append(builder.add(payload))
+          do throws(RoostError) { try attributes.add(payload) } catch { failure = error }
         }
+        if let failure { throw failure }
       } catch { return .failure(error) }
     }
     chunk.ids = ids.bytes

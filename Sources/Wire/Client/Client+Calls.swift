@@ -129,6 +129,9 @@ extension Client {
       answer.hits += message.hits
       for module in message.modules where !answer.modules.contains(module) { answer.modules.append(module) }
       answer.coverage = message.coverage
+      answer.explanations +=
+        message.explanations.isEmpty
+        ? [SearchExplanation?](repeating: nil, count: message.hits.count) : message.explanations
     }
     guard answer.hits.count == queryCount else {
       throw RoostError(
@@ -203,4 +206,6 @@ public struct SearchAnswer: Sendable, Equatable {
   /// The modules that took part and their versions.
   public var modules: [ModuleVersion]
   public var coverage: Coverage
+  /// Per query, for those that asked how they were answered.
+  public var explanations: [SearchExplanation?] = []
 }

@@ -12,7 +12,8 @@ private struct QueryFlags: OptionSet {
   static let filter = QueryFlags(rawValue: 16)
   static let module = QueryFlags(rawValue: 32)
   static let excluded = QueryFlags(rawValue: 64)
-  static let known = QueryFlags(rawValue: 127)
+  static let explain = QueryFlags(rawValue: 128)
+  static let known = QueryFlags(rawValue: 255)
 }
 
 private enum TargetTag {
@@ -44,6 +45,7 @@ extension SearchQuery {
     if filter != nil { flags.insert(.filter) }
     if module != nil { flags.insert(.module) }
     if !excluded.isEmpty { flags.insert(.excluded) }
+    if explain { flags.insert(.explain) }
     body.bytes.u8(flags.rawValue)
     form.encode(into: &body)
     target.encode(into: &body)
@@ -87,7 +89,7 @@ extension SearchQuery {
     self.init(
       target: target, form: form, effort: effort, exact: flags.contains(.exact), filter: filter,
       module: module, excluded: excluded, includePayload: flags.contains(.payload),
-      includeVector: flags.contains(.vector))
+      includeVector: flags.contains(.vector), explain: flags.contains(.explain))
   }
 }
 

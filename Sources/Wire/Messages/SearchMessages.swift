@@ -58,12 +58,18 @@ package struct SearchResponse: Sendable, Equatable {
   package var hits: [[SearchHit]]
   package var modules: [ModuleVersion]
   package var coverage: Coverage
+  /// One for each query answered here, nil for those that did not ask; empty when none did.
+  package var explanations: [SearchExplanation?]
 
-  package init(firstQuery: UInt32 = 0, hits: [[SearchHit]], modules: [ModuleVersion], coverage: Coverage) {
+  package init(
+    firstQuery: UInt32 = 0, hits: [[SearchHit]], modules: [ModuleVersion], coverage: Coverage,
+    explanations: [SearchExplanation?] = []
+  ) {
     self.firstQuery = firstQuery
     self.hits = hits
     self.modules = modules
     self.coverage = coverage
+    self.explanations = explanations.contains { $0 != nil } ? explanations : []
   }
 
   package func encode(into body: inout BodyWriter) {
@@ -80,6 +86,11 @@ package struct SearchResponse: Sendable, Equatable {
     }
     body.bytes.u32(coverage.shardsAnswered)
     body.bytes.u32(coverage.shardsTotal)
+    body.bytes.count(explanations.count)
+    for explanation in explanations {
+      body.bytes.u8(explanation == nil ? 0 : 1)
+      explanation?.encode(into: &body)
+    }
   }
 
   package init(from body: inout BodyReader) throws(RoostError) {
@@ -95,5 +106,14 @@ package struct SearchResponse: Sendable, Equatable {
         sha256: try body.fixed.string("digest", atMost: 64))
     }
     coverage = Coverage(shardsAnswered: try body.fixed.u32(), shardsTotal: try body.fixed.u32())
+    let start = body.fixed.offset
+    explanations = try body.list("explanation count", atMost: Limits.batchQueriesMax) {
+      (body) throws(RoostError) -> SearchExplanation? in
+      try body.flag("explanation") ? try SearchExplanation(from: &body) : nil
+    }
+    guard explanations.isEmpty || explanations.count == hits.count else {
+      throw RoostError(
+        .corrupted, "\(explanations.count) explanations of \(hits.count) answers", at: "byte \(start)")
+    }
   }
 }

@@ -17,7 +17,8 @@ private struct Golden {
 private enum Samples {
   static let books = CollectionSchema(
     dimension: 3, element: .f32, metric: .cosine, degree: 32, buildEffort: 100,
-    embedder: EmbedderReference(module: "ngrams", sourceField: "text"))
+    embedder: EmbedderReference(module: "ngrams", sourceField: "text"),
+    indexing: .fields(["text", "c"]))
   static let vector = Vector([0.5, -1, 2] as [Float])
   static let payload = Payload([
     "a": .null, "b": .bool(true), "c": .int(-7), "d": .double(1.5), "e": .string("Zoë"),
@@ -75,7 +76,7 @@ private enum Samples {
               target: .vector(vector), k: 5, effort: 64, filter: filter,
               module: ModuleCall(module: "cheap", parameters: Payload(["max": .int(9)]))),
             SearchQuery(target: .record(.number(3)), k: 200, exact: true, includePayload: false),
-            SearchQuery(target: .text("small databases"), includeVector: true),
+            SearchQuery(target: .text("small databases"), includeVector: true, explain: true),
           ]))
     ),
     (
@@ -151,7 +152,21 @@ private enum Samples {
               SearchHit(id: .key("a"), distance: 1.5, vector: vector),
             ], [],
           ], modules: [ModuleVersion(name: "cheap", sha256: digest)],
-          coverage: Coverage(shardsAnswered: 1, shardsTotal: 1)))
+          coverage: Coverage(shardsAnswered: 1, shardsTotal: 1),
+          explanations: [
+            nil,
+            SearchExplanation(
+              sources: [
+                .init(
+                  name: "segment 7", rows: 200_000, method: .filteredGraph, evidence: .indexed,
+                  passing: 20_000,
+                  effort: 64, scanCost: 672.5, walkCost: 65.25, rowsCompared: 900, nodesExpanded: 80,
+                  pagesRead: 0, micros: 71),
+                .init(
+                  name: "memtable 9", rows: 300, method: .scan, evidence: .sampled, passing: 3, effort: 64,
+                  scanCost: 10, walkCost: 10_000, rowsCompared: 300, micros: 30),
+              ], micros: 140),
+          ]))
     ),
     (
       "search-groups",

@@ -83,7 +83,8 @@ struct MessageGenerator {
     CollectionSchema(
       dimension: below(Limits.dimensionMax) + 1, element: VectorElement.allCases[below(3)],
       metric: Metric.allCases[below(3)], degree: flip() ? 32 : 64, buildEffort: below(900) + 16,
-      embedder: maybe { EmbedderReference(module: $0.name(), sourceField: "f" + $0.text()) })
+      embedder: maybe { EmbedderReference(module: $0.name(), sourceField: "f" + $0.text()) },
+      indexing: flip() ? .all : flip() ? .none : .fields((0..<below(4)).map { "field\($0)" }))
   }
 
   mutating func version() -> Version {
@@ -128,7 +129,8 @@ struct MessageGenerator {
       target: target, form: form(), effort: maybe { $0.below(Limits.effortMax) + 1 }, exact: flip(),
       filter: maybe { $0.filter() },
       module: maybe { ModuleCall(module: $0.name(), parameters: $0.payload()) },
-      excluded: list(upTo: 3) { $0.id() }, includePayload: flip(), includeVector: flip())
+      excluded: list(upTo: 3) { $0.id() }, includePayload: flip(), includeVector: flip(),
+      explain: flip())
   }
 
   mutating func hit() -> SearchHit {
@@ -226,7 +228,9 @@ struct MessageGenerator {
         SearchResponse(
           firstQuery: UInt32(below(1000)), hits: list(upTo: 3) { $0.list(upTo: 4) { $0.hit() } },
           modules: list(upTo: 2) { ModuleVersion(name: $0.name(), sha256: $0.name()) },
-          coverage: Coverage(shardsAnswered: UInt32(below(9)), shardsTotal: UInt32(below(9)))))
+          coverage: Coverage(shardsAnswered: UInt32(below(9)), shardsTotal: UInt32(below(9))),
+          explanations: []
+        ).explained(by: &self))
     case .scan: .scan(ScanPage(records: list(upTo: 4) { $0.record() }, next: maybe { $0.id() }))
     case .publishModule: .publishModule(module())
     case .listModules: .listModules(list(upTo: 4) { $0.module() })
@@ -236,5 +240,30 @@ struct MessageGenerator {
         VerifyAnswer(
           filesChecked: random.next(), bytesChecked: random.next(), problems: list(upTo: 3) { $0.error() }))
     }
+  }
+}
+
+extension SearchResponse {
+  /// Half of the time with an explanation for some of the answers.
+  fileprivate func explained(by generator: inout MessageGenerator) -> SearchResponse {
+    guard generator.flip() else { return self }
+    return SearchResponse(
+      firstQuery: firstQuery, hits: hits, modules: modules, coverage: coverage,
+      explanations: hits.map { _ in generator.maybe { $0.explanation() } })
+  }
+}
+
+extension MessageGenerator {
+  fileprivate mutating func explanation() -> SearchExplanation {
+    SearchExplanation(
+      sources: list(upTo: 3) { generator in
+        SearchExplanation.Source(
+          name: generator.name(), rows: generator.below(1 << 40),
+          method: SearchExplanation.Method.allCases[generator.below(5)],
+          evidence: SearchExplanation.Evidence.allCases[generator.below(4)], passing: generator.below(1000),
+          effort: generator.below(1000), scanCost: Float(generator.below(100)), walkCost: -1,
+          rowsCompared: generator.below(1 << 20), nodesExpanded: generator.below(1000),
+          pagesRead: generator.below(9), micros: generator.below(1 << 30))
+      }, micros: below(1 << 30))
   }
 }

@@ -12,6 +12,7 @@ struct CreateCommand: AsyncParsableCommand {
         roost create images --dimension 512 --metric cosine
         roost create codes --dimension 128 --element u8
         roost create packages --dimension 256 --metric cosine --embedder ngrams --text-field description
+        roost create logs --dimension 64 --index level,host,time
       """)
 
   @Argument(help: "The name: letters, digits, '-', '_' and '.'.")
@@ -30,6 +31,11 @@ struct CreateCommand: AsyncParsableCommand {
   var embedder: String?
   @Option(help: "Payload field with the text for the embedder.")
   var textField: String?
+  @Option(
+    help: ArgumentHelp(
+      "Payload fields to index for filters: all, none, or names with commas between them.",
+      valueName: "fields"))
+  var index = IndexChoice(indexing: .all)
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
 
@@ -45,7 +51,7 @@ struct CreateCommand: AsyncParsableCommand {
       buildEffort: buildEffort,
       embedder: embedder.flatMap { module in
         textField.map { EmbedderReference(module: module, sourceField: $0) }
-      })
+      }, indexing: index.indexing)
     try await node.client().createCollection(name, schema: schema)
     try output.printDone(
       .object([JSON.Member("created", .string(name))] + schema.json),

@@ -20,6 +20,7 @@ struct SearchCommand: AsyncParsableCommand {
         roost search packages --like gimp --like inkscape --unlike blender --strategy best-score
         roost search packages --text "a game" --group-by section --k 5 --group-size 2
         roost search packages --text "a game" --diversity 0.7 --exclude 0ad
+        roost search packages --id gimp --filter 'size < 500' --explain
       """)
 
   @Argument(help: "The collection.") var collection: String
@@ -35,6 +36,7 @@ struct SearchCommand: AsyncParsableCommand {
   var param: [String] = []
   @Flag(help: "Show the vectors, too.") var vectors = false
   @Flag(help: "Leave the payloads out.") var noPayloads = false
+  @Flag(help: "Show how each part of the collection was searched, and why so.") var explain = false
   @OptionGroup var fields: FieldOptions
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
@@ -57,7 +59,7 @@ struct SearchCommand: AsyncParsableCommand {
     let query = SearchQuery(
       target: try await target.parsed(schema, collection, runtime), form: form.parsed, effort: effort,
       exact: exact, filter: filter, module: try moduleCall(), excluded: excluded,
-      includePayload: !noPayloads, includeVector: vectors)
+      includePayload: !noPayloads, includeVector: vectors, explain: explain)
     try query.validate()
     let start = runtime.clock.monotonicNanos()
     var answer = try await client.search([query], in: collection)
@@ -69,13 +71,18 @@ struct SearchCommand: AsyncParsableCommand {
     }
     let hits = answer.hits[0]
     try output.print(json(answer, seconds)) {
-      guard !hits.isEmpty else { return "no records found in \(Figures.seconds(seconds))" }
+      let explanation = answer.explanations.first.flatMap { $0 }.map {
+        ExplanationText.table($0, answer.modules)
+      }
+      guard !hits.isEmpty else {
+        return "no records found in \(Figures.seconds(seconds))" + (explanation ?? "")
+      }
       let table = table(hits, fields)
       let coverage = answer.coverage
       let gaps =
         coverage.isFull ? "" : "; only \(coverage.shardsAnswered) of \(coverage.shardsTotal) shards answered"
       return table.text(width: Console.columns)
-        + "\n\(hits.count) records in \(Figures.seconds(seconds))\(gaps)"
+        + "\n\(hits.count) records in \(Figures.seconds(seconds))\(gaps)" + (explanation ?? "")
     }
   }
 
@@ -130,6 +137,7 @@ struct SearchCommand: AsyncParsableCommand {
         "shards_total": JSON(Int(answer.coverage.shardsTotal)),
       ]),
       "seconds": JSON(seconds),
+      "explanation": answer.explanations.first.flatMap { $0 }.map(ExplanationText.json),
     ])
   }
 }

@@ -73,6 +73,11 @@ extension CollectionSchema {
           "embedder",
           .object(["module": .string(embedder.module), "text_field": .string(embedder.sourceField)])))
     }
+    switch indexing {
+    case .all: members.append(JSON.Member("index", .string("all")))
+    case .none: members.append(JSON.Member("index", .string("none")))
+    case .fields(let fields): members.append(JSON.Member("index", .array(fields.map { .string($0) })))
+    }
     return members
   }
 }

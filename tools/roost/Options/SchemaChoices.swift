@@ -47,3 +47,27 @@ enum MetricChoice: String, CaseIterable, ExpressibleByArgument {
     }
   }
 }
+
+/// `all`, `none`, or fields with commas between them.
+struct IndexChoice: ExpressibleByArgument {
+  var indexing: AttributeIndexing
+
+  init(indexing: AttributeIndexing) { self.indexing = indexing }
+
+  init?(argument: String) {
+    switch argument.lowercased() {
+    case "all": indexing = .all
+    case "none": indexing = .none
+    default:
+      indexing = .fields(argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
+    }
+  }
+
+  var defaultValueDescription: String {
+    switch indexing {
+    case .all: "all"
+    case .none: "none"
+    case .fields(let fields): fields.joined(separator: ",")
+    }
+  }
+}

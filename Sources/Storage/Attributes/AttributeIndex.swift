@@ -1,0 +1,184 @@
+// The attribute indexes of one segment: which rows pass a filter, exactly where the indexes can tell.
+
+import Core
+import Synchronization
+
+/// What the indexes know about the rows that pass a filter.
+enum RowMatch: Sendable, Equatable {
+  /// Just these rows pass.
+  case exact(RowBitmap)
+  /// No others pass; whether these do, their payloads must tell.
+  case atMost(RowBitmap)
+  /// Any row may pass.
+  case unknown
+}
+
+/// The number of rows that pass a filter, before they are collected.
+struct RowCountBound: Sendable, Equatable {
+  var atMost: Int
+  var isExact: Bool
+}
+
+final class AttributeIndex: Sendable {
+  /// Answers that are kept, and their bytes.
+  private static let answersMax = 32
+  private static let answerBytesMax = 4 << 20
+
+  private let file: PagedFile
+  private let section: Section
+  let rowCount: Int
+  let directory: AttributeDirectory
+  private let answers = Mutex([Answer]())
+  private let rankCache = RankCache()
+
+  private struct Answer {
+    var filter: [UInt8]
+    var match: RowMatch
+    var byteCount: Int
+  }
+
+  /// Nil when the segment has no indexes.
+  init?(file: PagedFile, section: Section, rowCount: Int) throws(RoostError) {
+    guard let directory = try AttributeDirectory.read(file, section, rowCount: rowCount) else { return nil }
+    self.file = file
+    self.section = section
+    self.rowCount = rowCount
+    self.directory = directory
+  }
+
+  /// The rows that pass `filter`. Rows never change, so answers are kept for the next query.
+  /// Throws `.corrupted` when a page or what it holds is damaged.
+  func match(_ filter: Filter) throws(RoostError) -> RowMatch {
+    var writer = ByteWriter()
+    filter.encode(into: &writer)
+    let key = writer.bytes
+    let known: RowMatch? = answers.withLock { answers in
+      guard let place = answers.lastIndex(where: { $0.filter == key }) else { return nil }
+      let answer = answers.remove(at: place)
+      answers.append(answer)
+      return answer.match
+    }
+    if let known { return known }
+    let match = try evaluate(filter)
+    let bytes: Int
+    switch match {
+    case .exact(let rows), .atMost(let rows): bytes = rows.byteCount + key.count
+    case .unknown: bytes = key.count
+    }
+    answers.withLock { answers in
+      answers.append(Answer(filter: key, match: match, byteCount: bytes))
+      var total = answers.reduce(0) { $0 + $1.byteCount }
+      while answers.count > 1, answers.count > Self.answersMax || total > Self.answerBytesMax {
+        total -= answers.removeFirst().byteCount
+      }
+    }
+    return match
+  }
+
+  /// Bytes of memory for answers and sets of ranks.
+  var heapBytes: Int { answers.withLock { $0.reduce(0) { $0 + $1.byteCount } } + rankCache.byteCount }
+
+  // MARK: combining
+
+  private func evaluate(_ filter: Filter) throws(RoostError) -> RowMatch {
+    switch filter {
+    case .and(let parts):
+      // Few rows first, so that the rest has little to do.
+      var ordered: [(bound: Int, part: Filter)] = []
+      for part in parts { ordered.append((try bound(part)?.atMost ?? .max, part)) }
+      ordered.sort { $0.bound < $1.bound }
+      var rows: RowBitmap?
+      var isExact = true
+      for (_, part) in ordered {
+        switch try evaluate(part) {
+        case .exact(let more): rows = rows.map { $0.intersection(more) } ?? more
+        case .atMost(let more):
+          rows = rows.map { $0.intersection(more) } ?? more
+          isExact = false
+        case .unknown: isExact = false
+        }
+        if let rows, rows.isEmpty { return .exact(rows) }
+      }
+      guard let rows else { return isExact ? .exact(.all(rowCount)) : .unknown }
+      return isExact ? .exact(rows) : .atMost(rows)
+    case .or(let parts):
+      var rows = RowBitmap.none(rowCount)
+      var isExact = true
+      for part in parts {
+        switch try evaluate(part) {
+        case .exact(let more): rows = rows.union(more)
+        case .atMost(let more):
+          rows = rows.union(more)
+          isExact = false
+        case .unknown: return .unknown
+        }
+      }
+      return isExact ? .exact(rows) : .atMost(rows)
+    case .not(let part):
+      guard case .exact(let rows) = try evaluate(part) else { return .unknown }
+      return .exact(rows.complement())
+    case .equals, .isIn, .range, .exists:
+      guard let test = try AttributeTest(filter, in: self) else { return .unknown }
+      return .exact(try test.rows(rowCount))
+    }
+  }
+
+  /// How many rows pass, without collecting any; nil when the indexes cannot tell.
+  func bound(_ filter: Filter) throws(RoostError) -> RowCountBound? {
+    switch filter {
+    case .and(let parts):
+      var least: RowCountBound?
+      for part in parts {
+        guard let bound = try bound(part) else { continue }
+        if least.map({ bound.atMost < $0.atMost }) ?? true { least = bound }
+      }
+      guard let least else { return parts.isEmpty ? RowCountBound(atMost: rowCount, isExact: true) : nil }
+      return RowCountBound(
+        atMost: least.atMost, isExact: least.isExact && (parts.count == 1 || least.atMost == 0))
+    case .or(let parts):
+      var sum = RowCountBound(atMost: 0, isExact: true)
+      for part in parts {
+        guard let bound = try bound(part) else { return nil }
+        sum.atMost = min(rowCount, sum.atMost + bound.atMost)
+        sum.isExact = sum.isExact && bound.isExact && parts.count == 1
+      }
+      return sum
+    case .not(let part):
+      guard let bound = try bound(part), bound.isExact else { return nil }
+      return RowCountBound(atMost: rowCount - bound.atMost, isExact: true)
+    case .equals, .isIn, .range, .exists:
+      guard let test = try AttributeTest(filter, in: self) else { return nil }
+      return try test.bound(rowCount)
+    }
+  }
+
+  // MARK: columns
+
+  /// Reads the columns of a path; nil when the path is not indexed.
+  func columns(of field: String) throws(RoostError) -> AttributeColumns? {
+    guard let entry = directory.paths[try FieldPath(field).text] else {
+      return directory.isIncomplete ? nil : AttributeColumns(readers: [:])
+    }
+    if entry.isDropped { return nil }
+    return AttributeColumns(
+      readers: entry.columns.mapValues {
+        AttributeReader(file: file, section: section, column: $0, rowCount: rowCount, rankCache: rankCache)
+      })
+  }
+
+  /// Reads everything there is and checks that it fits together.
+  func verify() throws(RoostError) {
+    for entry in directory.paths.values {
+      for column in entry.columns.values {
+        let reader = AttributeReader(
+          file: file, section: section, column: column, rowCount: rowCount, rankCache: rankCache)
+        try reader.verify()
+      }
+    }
+  }
+}
+
+/// The columns of one path, by kind; a kind that is missing is in no row.
+struct AttributeColumns {
+  var readers: [AttributeKind: AttributeReader]
+}

@@ -1,0 +1,93 @@
+// Chooses how a source is searched, from how many rows pass the filter and what scans and walks cost there.
+// A pure function; the constants were measured, `spec/decisions/008-filtered-search.md`.
+
+import Core
+
+/// What the planner must know about a source.
+struct SourceTraits: Sendable, Equatable {
+  var rows: Int
+  var vectorBytes: Int
+  var degree: Int
+  /// Nil when the vectors are in memory; else the rows that one read brings.
+  var rowsPerRead: Int?
+}
+
+/// What is known about the rows that pass.
+struct PassingRows: Sendable, Equatable {
+  var evidence: SearchExplanation.Evidence
+  /// Rows that the indexes name, or all.
+  var named: Int
+  /// Expected share of these that passes.
+  var share: Double
+
+  var expected: Double { Double(named) * share }
+  var isNamed: Bool { evidence == .indexed || evidence == .indexedAndSampled }
+}
+
+struct QueryPlanner: Sendable {
+  // Microseconds on the machine of the benchmarks; only their ratios matter.
+  private static let compare = 0.008
+  private static let compareByte = 0.00005
+  /// Rows that lie side by side are compared in this share of the time.
+  private static let inOrder = 0.6
+  private static let list = 0.1
+  private static let bridge = 0.05
+  private static let evaluate = 0.15
+  private static let read = 12.0
+  /// Nodes expanded for each candidate kept, and rows met first at each of them.
+  private static let expansionsPerEffort = 1.3
+  private static let freshPerNode = 10.0
+  /// Rows in a run that searches by page reads make do with a third of the effort.
+  private static let pagedEffortShare = 3.0
+
+  struct Choice: Sendable, Equatable {
+    var method: SearchExplanation.Method
+    /// Microseconds; negative when not considered.
+    var scanCost = -1.0
+    var walkCost = -1.0
+  }
+
+  /// - Parameter exact: the query asks for an exact answer.
+  static func choose(_ source: SourceTraits, _ passing: PassingRows, k: Int, effort: Int, exact: Bool)
+    -> Choice
+  {
+    if passing.named == 0 { return Choice(method: .nothing) }
+    let scan: SearchExplanation.Method = passing.isNamed ? .indexedScan : .scan
+    if exact { return Choice(method: scan) }
+    let walk: SearchExplanation.Method =
+      passing.isNamed && source.rowsPerRead == nil ? .filteredGraph : .graph
+    let choice = Choice(
+      method: walk, scanCost: scanCost(source, passing),
+      walkCost: walkCost(source, passing, effort: max(k, effort), method: walk))
+    // A walk that must find nearly all rows that pass finds some of them late.
+    let isNarrow = passing.evidence != .unfiltered && passing.expected <= Double(max(4 * k, 64))
+    return isNarrow || choice.scanCost <= choice.walkCost
+      ? Choice(method: scan, scanCost: choice.scanCost, walkCost: choice.walkCost) : choice
+  }
+
+  private static func scanCost(_ source: SourceTraits, _ passing: PassingRows) -> Double {
+    let rows = Double(passing.named)
+    guard let rowsPerRead = source.rowsPerRead else {
+      let one = compare + Double(source.vectorBytes) * compareByte
+      return rows * (passing.isNamed ? one : one * inOrder)
+    }
+    return min(rows, Double(source.rows) / Double(rowsPerRead)) * read
+  }
+
+  private static func walkCost(
+    _ source: SourceTraits, _ passing: PassingRows, effort: Int, method: SearchExplanation.Method
+  ) -> Double {
+    let expansions = Double(effort) * expansionsPerEffort
+    let fresh = freshPerNode * (compare + Double(source.vectorBytes) * compareByte)
+    if method == .filteredGraph {
+      let namedShare = Double(passing.named) / Double(max(source.rows, 1))
+      let bridges = min(Double(source.degree), 0.5 / namedShare) * (namedShare < 0.5 ? 1 : 0)
+      return expansions / max(passing.share, 1e-9) * (list + fresh + bridges * bridge)
+    }
+    // All rows are walked, so the share of all that pass counts.
+    let share = max(passing.expected / Double(max(source.rows, 1)), 1e-9)
+    if source.rowsPerRead != nil { return expansions / pagedEffortShare / share * read }
+    let tried = passing.evidence == .unfiltered || passing.evidence == .indexed ? 0 : evaluate
+    return min(expansions / share, Double(source.rows)) * (list + fresh + tried * freshPerNode)
+  }
+}

@@ -1,0 +1,192 @@
+// Searches one source of a snapshot as planned: finds out which rows pass, has the planner choose, runs
+// the choice, and makes up for a walk that came home with too little.
+
+import Core
+
+/// One query on one source.
+struct SourceSearch {
+  /// Rows that are tried to estimate how many pass.
+  private static let sampleRows = 256
+
+  let source: RowSource
+  let sequence: UInt64
+  let query: IOBuffer
+  let k: Int
+  let effort: Int
+  let exact: Bool
+  let filter: NativeFilter?
+  /// Further conditions, such as user code.
+  let conditions: [any CandidateFilter]
+  /// Rows that must not be found, ascending.
+  let excluded: [UInt32]
+  /// Searches this way where the source allows it, whatever the planner thinks; for tests.
+  var forced: SearchExplanation.Method?
+
+  struct Outcome {
+    var candidates: [Candidate]
+    var explanation: SearchExplanation.Source
+  }
+
+  func run(_ schema: CollectionSchema, _ clock: any Clock) async throws(RoostError) -> Outcome {
+    let start = clock.monotonicNanos()
+    let match = try SourceMatch(filter, in: source, and: conditions)
+    let (rows, rest) = (match.rows, match.rest)
+    let passing = try estimate(rows, rest)
+    let traits = source.traits(schema)
+    var choice = QueryPlanner.choose(traits, passing, k: k, effort: effort, exact: exact)
+    if let forced, choice.method != .nothing {
+      let isPossible =
+        forced == .filteredGraph
+        ? traits.rowsPerRead == nil && rows != nil : forced != .indexedScan || rows != nil
+      if isPossible { choice.method = forced }
+    }
+    var explanation = SearchExplanation.Source(
+      name: source.name, rows: source.rowCount, method: choice.method, evidence: passing.evidence,
+      passing: Int(passing.expected.rounded()), effort: max(k, effort), scanCost: Float(choice.scanCost),
+      walkCost: Float(choice.walkCost))
+    var (candidates, work) = try await execute(choice.method, rows, rest)
+    if candidates.count < k, choice.method == .graph || choice.method == .filteredGraph,
+      passing.evidence != .unfiltered
+    {
+      // The walk did not reach enough rows; what passes must be found all the same.
+      let scanned = try await execute(rows == nil ? .scan : .indexedScan, rows, rest)
+      candidates = scanned.candidates
+      work += scanned.work
+      explanation.method = rows == nil ? .scan : .indexedScan
+    }
+    explanation.rowsCompared = work.rowsCompared
+    explanation.nodesExpanded = work.nodesExpanded
+    explanation.pagesRead = work.pagesRead
+    explanation.micros = Int((clock.monotonicNanos() - start) / 1000)
+    return Outcome(candidates: candidates, explanation: explanation)
+  }
+
+  // MARK: what passes
+
+  private func estimate(_ rows: RowBitmap?, _ rest: [any CandidateFilter]) throws(RoostError) -> PassingRows {
+    let named = rows?.count ?? source.rowCount
+    if rest.isEmpty {
+      return PassingRows(evidence: rows == nil ? .unfiltered : .indexed, named: named, share: 1)
+    }
+    let evidence: SearchExplanation.Evidence = rows == nil ? .sampled : .indexedAndSampled
+    guard named > 0 else { return PassingRows(evidence: evidence, named: 0, share: 0) }
+    let step = max(1, named / Self.sampleRows)
+    let list = rows?.rows
+    let sample = stride(from: step / 2, to: named, by: step).map { list?[$0] ?? UInt32($0) }
+    var acceptor = FilteredRows(source, at: sequence, filters: rest, excluded: excluded)
+    let passed = try acceptor.accepted(sample).reduce(0) { $0 + ($1 ? 1 : 0) }
+    return PassingRows(evidence: evidence, named: named, share: Double(passed) / Double(max(sample.count, 1)))
+  }
+
+  // MARK: running
+
+  private func execute(
+    _ method: SearchExplanation.Method, _ rows: RowBitmap?, _ rest: [any CandidateFilter]
+  ) async throws(RoostError) -> (candidates: [Candidate], work: SearchWork) {
+    let walksAll = method == .graph || method == .scan
+    if rest.isEmpty && excluded.isEmpty && !(walksAll && rows != nil) {
+      var acceptor = LiveRows(
+        deadAt: source.deadAt, sequence: sequence, rowLimit: UInt32(source.rowCount),
+        acceptsAll: source.isAllLive)
+      return try await execute(method, rows, &acceptor)
+    }
+    var acceptor = FilteredRows(
+      source, at: sequence, filters: rest, excluded: excluded,
+      rows: walksAll ? rows : nil)
+    return try await execute(method, rows, &acceptor)
+  }
+
+  private func execute<A: RowAcceptor>(
+    _ method: SearchExplanation.Method, _ rows: RowBitmap?, _ acceptor: inout A
+  ) async throws(RoostError) -> (candidates: [Candidate], work: SearchWork) {
+    switch method {
+    case .nothing: return ([], SearchWork())
+    case .scan: return try await scan(0..<UInt32(source.rowCount), &acceptor)
+    case .indexedScan: return try await scan(rows?.rows ?? [], &acceptor)
+    case .filteredGraph: return try await walk(among: rows, &acceptor)
+    case .graph: return try await walk(among: nil, &acceptor)
+    }
+  }
+
+  private func walk<A: RowAcceptor>(
+    among rows: RowBitmap?, _ acceptor: inout A
+  ) async throws(RoostError) -> (candidates: [Candidate], work: SearchWork) {
+    let query = UnsafeRawPointer(query.base)
+    var results: [Candidate] = []
+    var work = SearchWork()
+    switch (source, rows) {
+    case (.memtable(let memtable, _), _):
+      try memtable.graph.scratches.with { (scratch) throws(RoostError) in
+        try memtable.graph.search(
+          query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
+      }
+    case (.segment(let segment), let rows?):
+      work = try segment.graph.filteredSearch(
+        among: rows, query: query, k: k, effort: effort, acceptor: &acceptor, results: &results)
+    case (.segment(let segment), nil):
+      work.pagesRead = try await segment.graph.search(
+        query: query, k: k, effort: effort, acceptor: &acceptor, results: &results)
+    }
+    return (results, work)
+  }
+
+  /// Compares with every row of the list, in slices, so that others get their turn.
+  private func scan<A: RowAcceptor, Rows: RandomAccessCollection<UInt32>>(
+    _ rows: Rows, _ acceptor: inout A
+  ) async throws(RoostError) -> (candidates: [Candidate], work: SearchWork)
+  where Rows.SubSequence: RandomAccessCollection<UInt32> {
+    let query = UnsafeRawPointer(query.base)
+    var nearest: [Candidate] = []
+    var results: [Candidate] = []
+    var work = SearchWork(rowsCompared: rows.count)
+    var start = rows.startIndex
+    while start < rows.endIndex {
+      let end =
+        rows.index(start, offsetBy: Collection.rowsPerSlice, limitedBy: rows.endIndex) ?? rows.endIndex
+      let slice = rows[start..<end]
+      start = end
+      switch source {
+      case .memtable(let memtable, _):
+        try memtable.graph.scratches.with { (scratch) throws(RoostError) in
+          try memtable.graph.exactSearch(
+            rows: slice, query: query, k: min(k, slice.count), acceptor: &acceptor, scratch: scratch,
+            results: &results)
+        }
+      case .segment(let segment):
+        work.pagesRead += try await segment.graph.exactSearch(
+          rows: slice, query: query, k: min(k, slice.count), acceptor: &acceptor, results: &results)
+      }
+      nearest += results
+      if nearest.count > 4 * k + Collection.rowsPerSlice { nearest.keepNearest(k) }
+      if start < rows.endIndex { await Task.yield() }
+    }
+    nearest.keepNearest(k)
+    return (nearest, work)
+  }
+}
+
+extension RowSource {
+  var name: String {
+    switch self {
+    case .memtable(let memtable, _): "memtable \(memtable.number)"
+    case .segment(let segment): "segment \(segment.number)"
+    }
+  }
+
+  func traits(_ schema: CollectionSchema) -> SourceTraits {
+    var traits = SourceTraits(
+      rows: rowCount, vectorBytes: schema.shape.rowBytes, degree: schema.degree, rowsPerRead: nil)
+    if case .segment(let segment) = self, !segment.file.isMapped {
+      traits.rowsPerRead = segment.graph.layout.blocksPerRun
+    }
+    return traits
+  }
+}
+
+extension [Candidate] {
+  /// Sorts by distance, then row, and drops all but the first `k`.
+  fileprivate mutating func keepNearest(_ k: Int) {
+    sort { ($0.distance, $0.row) < ($1.distance, $1.row) }
+    if count > k { removeLast(count - k) }
+  }
+}
