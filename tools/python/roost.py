@@ -663,7 +663,7 @@ def read_search(r):
             "explanations": explanations}
 
 
-METHODS = ("nothing", "scan", "indexed-scan", "filtered-graph", "graph")
+METHODS = ("nothing", "scan", "indexed-scan", "filtered-graph", "graph", "coded-scan")
 EVIDENCE = ("unfiltered", "indexed", "indexed-and-sampled", "sampled")
 
 

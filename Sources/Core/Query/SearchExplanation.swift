@@ -13,6 +13,8 @@ public struct SearchExplanation: Sendable, Equatable {
     case filteredGraph = 3
     /// The graph is walked over all rows; those that fail a filter are passed over.
     case graph = 4
+    /// The rows that the indexes name are ranked by codes in memory; the nearest are read and compared.
+    case codedScan = 5
 
     public var name: String {
       switch self {
@@ -21,6 +23,7 @@ public struct SearchExplanation: Sendable, Equatable {
       case .indexedScan: "indexed-scan"
       case .filteredGraph: "filtered-graph"
       case .graph: "graph"
+      case .codedScan: "coded-scan"
       }
     }
   }

@@ -69,6 +69,18 @@ extension NodeSource {
     for index in 0..<min(k, accepted.count) { results.append(accepted.keys[index].candidate) }
     return walk.work
   }
+
+  /// As above, for a set of rows.
+  func filteredSearch<A: RowAcceptor>(
+    among rows: RowBitmap, from entries: some Sequence<UInt32>, query: UnsafeRawPointer, k: Int, effort: Int,
+    acceptor: inout A, scratch: GraphScratch, results: inout [Candidate]
+  ) throws(RoostError) -> SearchWork {
+    try rows.withWords { (words) throws(RoostError) in
+      try filteredSearch(
+        from: entries, passing: words, query: query, k: k, effort: effort, acceptor: &acceptor,
+        scratch: scratch, results: &results)
+    }
+  }
 }
 
 /// The state of one filtered walk.
@@ -205,10 +217,8 @@ extension SegmentGraph {
   ) throws(RoostError) -> SearchWork {
     let scratch = scratches.borrow()
     defer { scratches.giveBack(scratch) }
-    return try rows.withWords { (words) throws(RoostError) in
-      try nodes.filteredSearch(
-        from: entryPoints, passing: words, query: query, k: k, effort: effort, acceptor: &acceptor,
-        scratch: scratch, results: &results)
-    }
+    return try nodes.filteredSearch(
+      among: rows, from: entryPoints, query: query, k: k, effort: effort, acceptor: &acceptor,
+      scratch: scratch, results: &results)
   }
 }

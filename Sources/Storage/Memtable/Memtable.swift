@@ -13,6 +13,8 @@ final class Memtable: Sendable {
   let graph: GrowingGraph
   /// Sequence number at which each row was overwritten or deleted; 0 while it lives.
   let deadAt: AtomicWords
+  /// Rows that pass filters asked lately.
+  let answers = MemtableAnswers()
   private let state = Mutex(State())
 
   enum Slot: Sendable, Equatable {

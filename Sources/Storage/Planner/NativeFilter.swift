@@ -29,13 +29,22 @@ struct SourceMatch: Sendable {
   var rows: RowBitmap?
   var rest: [any CandidateFilter]
 
+  /// - Parameter remembers: whether a memtable may answer from what it remembers of earlier queries. Then the
+  ///   same query may meet rows in other batches the next time, and so round distances differently.
   init(
-    _ filter: NativeFilter?, in source: RowSource, and conditions: [any CandidateFilter] = []
+    _ filter: NativeFilter?, in source: RowSource, and conditions: [any CandidateFilter] = [],
+    remembers: Bool = true
   ) throws(RoostError) {
     rest = conditions
     guard let filter else { return }
-    if case .segment(let segment) = source, let index = segment.attributes {
-      switch try index.match(filter.filter) {
+    switch source {
+    case .memtable(let memtable, let rowCount):
+      if remembers, let rows = try memtable.answers.match(filter, in: memtable, rowCount: rowCount) {
+        self.rows = rows
+        return
+      }
+    case .segment(let segment):
+      switch try segment.attributes?.match(filter.filter) ?? .unknown {
       case .exact(let rows):
         self.rows = rows.isAll ? nil : rows
         return

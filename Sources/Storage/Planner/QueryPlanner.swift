@@ -34,6 +34,8 @@ struct QueryPlanner: Sendable {
   private static let bridge = 0.05
   private static let evaluate = 0.15
   private static let read = 12.0
+  private static let codeCompare = 0.004
+  private static let codeCompareByte = 0.00001
   /// Nodes expanded for each candidate kept, and rows met first at each of them.
   private static let expansionsPerEffort = 1.3
   private static let freshPerNode = 10.0
@@ -54,15 +56,34 @@ struct QueryPlanner: Sendable {
     if passing.named == 0 { return Choice(method: .nothing) }
     let scan: SearchExplanation.Method = passing.isNamed ? .indexedScan : .scan
     if exact { return Choice(method: scan) }
-    let walk: SearchExplanation.Method =
-      passing.isNamed && source.rowsPerRead == nil ? .filteredGraph : .graph
-    let choice = Choice(
+    let isMapped = source.rowsPerRead == nil
+    let walk: SearchExplanation.Method = passing.isNamed && isMapped ? .filteredGraph : .graph
+    var choice = Choice(
       method: walk, scanCost: scanCost(source, passing),
       walkCost: walkCost(source, passing, effort: max(k, effort), method: walk))
+    if choice.scanCost <= choice.walkCost { choice.method = scan }
+    if passing.isNamed && !isMapped {
+      let coded = codedCost(source, passing, k: k)
+      if coded < min(choice.scanCost, choice.walkCost) {
+        choice.method = .codedScan
+        choice.scanCost = coded
+      }
+    }
     // A walk that must find nearly all rows that pass finds some of them late.
     let isNarrow = passing.evidence != .unfiltered && passing.expected <= Double(max(4 * k, 64))
-    return isNarrow || choice.scanCost <= choice.walkCost
-      ? Choice(method: scan, scanCost: choice.scanCost, walkCost: choice.walkCost) : choice
+    if isNarrow { choice.method = scan }
+    return choice
+  }
+
+  /// Rows that a coded scan reads: by 4-bit codes the `k` nearest are nearly always among the first 4 k.
+  static func codedKeep(_ passing: PassingRows, k: Int) -> Int {
+    let wanted = Double(max(4 * k, 32)) / max(passing.share, 1e-3)
+    return min(max(passing.named, k), Int(wanted.rounded(.up)))
+  }
+
+  private static func codedCost(_ source: SourceTraits, _ passing: PassingRows, k: Int) -> Double {
+    let reads = Double(codedKeep(passing, k: k)) * read
+    return Double(passing.named) * (codeCompare + Double(source.vectorBytes) * codeCompareByte) + reads
   }
 
   private static func scanCost(_ source: SourceTraits, _ passing: PassingRows) -> Double {

@@ -29,27 +29,22 @@ struct SourceSearch {
 
   func run(_ schema: CollectionSchema, _ clock: any Clock) async throws(RoostError) -> Outcome {
     let start = clock.monotonicNanos()
-    let match = try SourceMatch(filter, in: source, and: conditions)
+    let match = try SourceMatch(filter, in: source, and: conditions, remembers: !exact)
     let (rows, rest) = (match.rows, match.rest)
     let passing = try estimate(rows, rest)
     let traits = source.traits(schema)
     var choice = QueryPlanner.choose(traits, passing, k: k, effort: effort, exact: exact)
-    if let forced, choice.method != .nothing {
-      let isPossible =
-        forced == .filteredGraph
-        ? traits.rowsPerRead == nil && rows != nil : forced != .indexedScan || rows != nil
-      if isPossible { choice.method = forced }
-    }
+    if let forced, choice.method != .nothing, isPossible(forced, traits, rows) { choice.method = forced }
     var explanation = SearchExplanation.Source(
       name: source.name, rows: source.rowCount, method: choice.method, evidence: passing.evidence,
       passing: Int(passing.expected.rounded()), effort: max(k, effort), scanCost: Float(choice.scanCost),
       walkCost: Float(choice.walkCost))
-    var (candidates, work) = try await execute(choice.method, rows, rest)
-    if candidates.count < k, choice.method == .graph || choice.method == .filteredGraph,
-      passing.evidence != .unfiltered
-    {
+    let keep = QueryPlanner.codedKeep(passing, k: k)
+    var (candidates, work) = try await execute(choice.method, rows, rest, keep)
+    let isComplete = [.nothing, .scan, .indexedScan].contains(choice.method)
+    if candidates.count < k, !isComplete, passing.evidence != .unfiltered {
       // The walk did not reach enough rows; what passes must be found all the same.
-      let scanned = try await execute(rows == nil ? .scan : .indexedScan, rows, rest)
+      let scanned = try await execute(rows == nil ? .scan : .indexedScan, rows, rest, keep)
       candidates = scanned.candidates
       work += scanned.work
       explanation.method = rows == nil ? .scan : .indexedScan
@@ -59,6 +54,18 @@ struct SourceSearch {
     explanation.pagesRead = work.pagesRead
     explanation.micros = Int((clock.monotonicNanos() - start) / 1000)
     return Outcome(candidates: candidates, explanation: explanation)
+  }
+
+  private func isPossible(
+    _ method: SearchExplanation.Method, _ traits: SourceTraits, _ rows: RowBitmap?
+  ) -> Bool {
+    switch method {
+    case .nothing: false
+    case .scan, .graph: true
+    case .indexedScan: rows != nil
+    case .filteredGraph: rows != nil && traits.rowsPerRead == nil
+    case .codedScan: rows != nil && traits.rowsPerRead != nil
+    }
   }
 
   // MARK: what passes
@@ -81,23 +88,23 @@ struct SourceSearch {
   // MARK: running
 
   private func execute(
-    _ method: SearchExplanation.Method, _ rows: RowBitmap?, _ rest: [any CandidateFilter]
+    _ method: SearchExplanation.Method, _ rows: RowBitmap?, _ rest: [any CandidateFilter], _ keep: Int
   ) async throws(RoostError) -> (candidates: [Candidate], work: SearchWork) {
     let walksAll = method == .graph || method == .scan
     if rest.isEmpty && excluded.isEmpty && !(walksAll && rows != nil) {
       var acceptor = LiveRows(
         deadAt: source.deadAt, sequence: sequence, rowLimit: UInt32(source.rowCount),
         acceptsAll: source.isAllLive)
-      return try await execute(method, rows, &acceptor)
+      return try await execute(method, rows, &acceptor, keep)
     }
     var acceptor = FilteredRows(
       source, at: sequence, filters: rest, excluded: excluded,
       rows: walksAll ? rows : nil)
-    return try await execute(method, rows, &acceptor)
+    return try await execute(method, rows, &acceptor, keep)
   }
 
   private func execute<A: RowAcceptor>(
-    _ method: SearchExplanation.Method, _ rows: RowBitmap?, _ acceptor: inout A
+    _ method: SearchExplanation.Method, _ rows: RowBitmap?, _ acceptor: inout A, _ keep: Int
   ) async throws(RoostError) -> (candidates: [Candidate], work: SearchWork) {
     switch method {
     case .nothing: return ([], SearchWork())
@@ -105,6 +112,13 @@ struct SourceSearch {
     case .indexedScan: return try await scan(rows?.rows ?? [], &acceptor)
     case .filteredGraph: return try await walk(among: rows, &acceptor)
     case .graph: return try await walk(among: nil, &acceptor)
+    case .codedScan:
+      guard case .segment(let segment) = source, let rows else { return ([], SearchWork()) }
+      var results: [Candidate] = []
+      let work = try await segment.graph.codedSearch(
+        among: rows.rows, query: UnsafeRawPointer(query.base), k: min(k, keep), keep: keep,
+        acceptor: &acceptor, results: &results)
+      return (results, work)
     }
   }
 
@@ -115,7 +129,13 @@ struct SourceSearch {
     var results: [Candidate] = []
     var work = SearchWork()
     switch (source, rows) {
-    case (.memtable(let memtable, _), _):
+    case (.memtable(let memtable, _), let rows?):
+      work = try memtable.graph.scratches.with { (scratch) throws(RoostError) in
+        try memtable.graph.filteredSearch(
+          among: rows, from: CollectionOfOne(memtable.graph.entry).lazy.compactMap { $0 }, query: query, k: k,
+          effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
+      }
+    case (.memtable(let memtable, _), nil):
       try memtable.graph.scratches.with { (scratch) throws(RoostError) in
         try memtable.graph.search(
           query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)

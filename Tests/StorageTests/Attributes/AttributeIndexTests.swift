@@ -131,6 +131,27 @@ import Testing
     try bounded.verify()
   }
 
+  @Test func widthOfARangeDoesNotMatter() async throws {
+    for seed in 1...4 as ClosedRange<UInt64> {
+      var random = SplitMix64(seed: seed)
+      let count = [15, 16, 17, 2111][Int(seed) - 1]
+      var ranks = Array(0..<count)
+      ranks.shuffle(using: &random)
+      let payloads = ranks.map { rank in
+        Payload(
+          rank % 100 == 7 && seed == 4 ? [:] : ["rank": .int(Int64(rank)), "half": .double(Double(rank) / 2)])
+      }
+      let index = try #require(try await Self.index(payloads))
+      for _ in 0..<60 {
+        let (a, b) = (random.below(count + 1), random.below(count + 1))
+        let bounds = FilterRange(
+          lower: .inclusive(.int(Int64(min(a, b)))), upper: .exclusive(.double(Double(max(a, b)))))
+        #expect(try Self.check(.range(field: "rank", bounds), payloads, index, "seed \(seed)"))
+        #expect(try Self.check(.range(field: "half", bounds), payloads, index, "seed \(seed)"))
+      }
+    }
+  }
+
   @Test func placesAreFoundThroughTheirCells() async throws {
     var random = SplitMix64(seed: 3)
     let payloads = (0..<2000).map { _ in

@@ -8,7 +8,7 @@ import Testing
 @Suite struct FilteredSearchTests {
   private static let schema = CollectionSchema(dimension: 8)
   private static let methods: [SearchExplanation.Method?] = [
-    nil, .scan, .indexedScan, .filteredGraph, .graph,
+    nil, .scan, .indexedScan, .filteredGraph, .graph, .codedScan,
   ]
 
   /// A collection and what it must hold.
@@ -97,10 +97,11 @@ import Testing
       for _ in 0..<4 {
         let vector = Vector(
           (0..<8).map { axis in (axis == 0 ? Float(random.below(4)) : 0) + random.unitFloat() })
-        var query = SearchQuery(target: .vector(vector), k: 1 + random.below(20))
+        let k = 1 + random.below(20)
+        var query = SearchQuery(target: .point(.vector(vector)), k: k)
         query.filter = Self.filter(&random)
         let truth = try world.truth(query, vector)
-        let expected = Array(truth.prefix(query.k))
+        let expected = Array(truth.prefix(k))
         let counted = try await world.collection.count(filter: query.filter)
         #expect(counted == truth.count, "seed \(seed) round \(round) \(query.filter!.text)")
         let scanned = try await world.collection.scan(limit: 10_000, filter: query.filter)
@@ -149,7 +150,8 @@ import Testing
     #expect(choose(indexed(900_000)) == .filteredGraph)
     #expect(choose(indexed(900_000), exact: true) == .indexedScan)
     #expect(choose(indexed(20), pages: true) == .indexedScan)
-    #expect(choose(indexed(500_000), pages: true) == .graph)
+    #expect(choose(indexed(100_000), pages: true) == .codedScan)
+    #expect(choose(indexed(900_000), pages: true) == .graph)
     #expect(choose(sampled(0)) == .scan)
     #expect(choose(sampled(0.5)) == .graph)
     #expect(choose(PassingRows(evidence: .unfiltered, named: 1_000_000, share: 1)) == .graph)

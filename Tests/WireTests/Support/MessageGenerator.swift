@@ -259,7 +259,7 @@ extension MessageGenerator {
       sources: list(upTo: 3) { generator in
         SearchExplanation.Source(
           name: generator.name(), rows: generator.below(1 << 40),
-          method: SearchExplanation.Method.allCases[generator.below(5)],
+          method: SearchExplanation.Method.allCases[generator.below(6)],
           evidence: SearchExplanation.Evidence.allCases[generator.below(4)], passing: generator.below(1000),
           effort: generator.below(1000), scanCost: Float(generator.below(100)), walkCost: -1,
           rowsCompared: generator.below(1 << 20), nodesExpanded: generator.below(1000),
