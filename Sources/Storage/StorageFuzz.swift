@@ -137,7 +137,8 @@ package final class SegmentFuzz {
       for mapped in [true, false] {
         guard
           let segment = try? await Segment.open(
-            Self.path, number: 1, schema: schema, mapped: mapped, payloadCacheBytes: 1 << 14, files: disk)
+            Self.path, number: 1, schema: schema, mapped: mapped,
+            memory: try CollectionMemory(totalBytes: 1 << 16, schema: schema), files: disk)
         else { continue }
         _ = try? segment.verifyAll()
         await Self.readAll(segment)
@@ -160,6 +161,12 @@ package final class SegmentFuzz {
       _ = try? segment.attributes?.bound(filter)
       _ = try? segment.attributes?.match(filter)
     }
+    for row in 0..<min(segment.rowCount, 50) {
+      _ = try? await source.readID(row)
+      _ = try? await source.readDecodedPayload(row)
+      if let id = try? await segment.readHead(row).id { _ = try? await segment.findRow(of: id) }
+    }
+    _ = try? await segment.findRank(after: RecordID.number(9).encodedBytes)
     let id = IOBuffer(RecordID.number(7).encodedBytes)
     _ = try? segment.row(of: id.bytes)
     _ = try? segment.rank(after: id.bytes)

@@ -15,7 +15,7 @@ struct AnnCommand: AsyncParsableCommand {
       Examples:
         tools/run bench ann
         tools/run bench ann --base base.u8bin --queries query.u8bin --groundtruth groundtruth.ibin
-        tools/run bench ann --count 1000000 --dimension 128 --memory 128000000 --threads 1,2
+        tools/run bench ann --count 1000000 --dimension 128 --memory 99108864 --threads 1,2 --concurrency 1,16
       """)
 
   @Option(help: "Base vectors: .fbin .u8bin .i8bin .fvecs .bvecs .npy.")
@@ -30,8 +30,12 @@ struct AnnCommand: AsyncParsableCommand {
   var floats = false
   @Option(help: "Memory for vectors and graph in bytes; less than the data means reading from disk.")
   var memory: Int?
-  @Option(help: "Comma-separated numbers of queries side by side.")
+  @Option(help: "Comma-separated numbers of ring threads that search.")
   var threads = "1"
+  @Option(help: "Comma-separated numbers of queries in flight on each thread; more keep the disk busy.")
+  var concurrency = "1"
+  @Flag(help: "Ask each query once per operating point instead of over and over, so that no page is warm.")
+  var once = false
   @Flag(help: "Search over the wire, through a node in this process.")
   var wire = false
   @Option(help: "Comma-separated efforts (candidates kept during the walk) to measure.")
@@ -57,11 +61,13 @@ struct AnnCommand: AsyncParsableCommand {
     guard Metric(name: metric) != nil else { throw ValidationError("metric must be l2, ip or cosine") }
     guard (base == nil) == (queries == nil) else { throw ValidationError("--base and --queries go together") }
     guard threadCounts.allSatisfy({ (1...64).contains($0) }), !threadCounts.isEmpty, !efforts.isEmpty,
+      concurrencies.allSatisfy({ (1...1024).contains($0) }), !concurrencies.isEmpty,
       seconds > 0
-    else { throw ValidationError("--threads and --effort take numbers such as 1,2") }
+    else { throw ValidationError("--threads, --concurrency and --effort take numbers such as 1,2") }
   }
 
   var threadCounts: [Int] { threads.split(separator: ",").compactMap { Int($0) } }
+  var concurrencies: [Int] { concurrency.split(separator: ",").compactMap { Int($0) } }
   var efforts: [Int] { effort.split(separator: ",").compactMap { Int($0) } }
 
   func run() async throws {
@@ -84,8 +90,11 @@ struct AnnBench {
     let target: any AnnTarget =
       command.wire ? try await WireTarget.start(index, runtime) : LocalTarget(collection: index.collection)
     for threads in command.threadCounts {
-      for effort in command.efforts {
-        try await measure(queries, truth, target, effort: effort, threads: threads)
+      for concurrency in command.concurrencies {
+        for effort in command.efforts {
+          try await measure(
+            queries, truth, target, effort: effort, threads: threads, concurrency: concurrency)
+        }
       }
     }
     try await target.stop()
@@ -108,16 +117,21 @@ struct AnnBench {
 
   /// Runs the queries over and over for the set time and prints the line.
   private func measure(
-    _ queries: [Vector], _ truth: [[UInt64]], _ target: any AnnTarget, effort: Int, threads: Int
+    _ queries: [Vector], _ truth: [[UInt64]], _ target: any AnnTarget, effort: Int, threads: Int,
+    concurrency: Int
   ) async throws {
+    let cacheBefore = await target.pageCache()
     let deadline = DispatchTime.now().uptimeNanoseconds + UInt64(command.seconds * 1e9)
     let start = DispatchTime.now().uptimeNanoseconds
     let results = try await withThrowingTaskGroup(of: WorkerResult.self) { group in
-      for worker in 0..<threads {
-        let executor = runtime.executors[worker % runtime.executors.count]
+      let workers = threads * concurrency
+      for worker in 0..<workers {
+        let executor = runtime.executors[worker % threads % runtime.executors.count]
         group.addTask(executorPreference: executor) {
           var result = WorkerResult()
-          var position = worker * queries.count / threads
+          var position = worker * queries.count / workers
+          let end = (worker + 1) * queries.count / workers
+          if command.once, position == end { return result }
           repeat {
             let query = position % queries.count
             let began = DispatchTime.now().uptimeNanoseconds
@@ -127,7 +141,7 @@ struct AnnBench {
             result.possible += truth[query].count
             result.pagesRead += answer.pagesRead
             position += 1
-          } while DispatchTime.now().uptimeNanoseconds < deadline
+          } while command.once ? position < end : DispatchTime.now().uptimeNanoseconds < deadline
           return result
         }
       }
@@ -140,13 +154,18 @@ struct AnnBench {
     }
     let found = results.reduce(0) { $0 + $1.found }
     let pages = results.reduce(0) { $0 + $1.pagesRead }
+    let cache = await target.pageCache()
+    let looked = Double(cache.hits + cache.misses - cacheBefore.hits - cacheBefore.misses)
     JSONLine.print(
       .object([
         "recall10": JSON(Double(found) / Double(results.reduce(0) { $0 + $1.possible })),
         "qps": JSON((Double(micros.count) / elapsed).rounded()),
         "mean_us": JSON(micros.reduce(0, +) / Double(micros.count)), "p50_us": JSON(percentile(0.5)),
         "p99_us": JSON(percentile(0.99)), "ios_per_query": JSON(Double(pages) / Double(micros.count)),
-        "threads": JSON(threads), "param": JSON(effort),
+        "reads_per_s": JSON((Double(pages) / elapsed).rounded()),
+        "cache_hit_rate": JSON(looked > 0 ? Double(cache.hits - cacheBefore.hits) / looked : 0),
+        "cache_bytes": JSON(cache.usedBytes), "heap_bytes": JSON(await target.heapBytes()),
+        "threads": JSON(threads), "concurrency": JSON(concurrency), "param": JSON(effort),
       ]))
   }
 

@@ -15,7 +15,15 @@ struct AnnAnswer: Sendable {
 /// Where a query goes.
 protocol AnnTarget: Sendable {
   func search(_ vector: Vector, effort: Int) async throws -> AnnAnswer
+  /// Pages kept in memory, if this target can see them.
+  func pageCache() async -> PageCacheStats
+  func heapBytes() async -> Int
   func stop() async throws
+}
+
+extension AnnTarget {
+  func pageCache() async -> PageCacheStats { PageCacheStats() }
+  func heapBytes() async -> Int { 0 }
 }
 
 /// Straight into the engine.
@@ -27,6 +35,9 @@ struct LocalTarget: AnnTarget {
       SearchQuery(target: .vector(vector), k: 10, effort: effort, includePayload: false))
     return AnnAnswer(ids: outcome.hits.map(\.id.number), pagesRead: outcome.pagesRead)
   }
+
+  func pageCache() async -> PageCacheStats { await collection.stats().pageCache }
+  func heapBytes() async -> Int { await collection.stats().heapBytes }
 
   func stop() async throws { try await collection.close() }
 }

@@ -34,13 +34,27 @@ public final class IOBuffer: @unchecked Sendable {
   private static let mappedBytesMin = 256 * 1024
   private let isMapped: Bool
 
+  /// Address space of which only what is touched becomes memory, aligned to pages. Throws `.limitExceeded`
+  /// when the kernel refuses it.
+  public init(reserving count: Int) throws(RoostError) {
+    precondition(count >= 0)
+    self.count = count
+    let address = mmap(
+      nil, max(count, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard let address, address != MAP_FAILED else {
+      throw RoostError(.limitExceeded, "the system refused \(count) bytes of memory", at: "memory")
+    }
+    base = address
+    isMapped = true
+  }
+
   public convenience init(_ bytes: [UInt8], alignment: Int = 64) {
     self.init(count: bytes.count, alignment: alignment)
     bytes.withUnsafeBytes { self.mutableBytes.copyMemory(from: $0) }
   }
 
   deinit {
-    if isMapped { munmap(base, count) } else { base.deallocate() }
+    if isMapped { munmap(base, max(count, 1)) } else { base.deallocate() }
   }
 
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }

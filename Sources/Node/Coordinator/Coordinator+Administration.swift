@@ -27,6 +27,14 @@ extension Coordinator {
       "recovered_batches": .int(Int64(stats.recovery.replayedBatches)),
       "recovered_torn_bytes": .int(Int64(clamping: stats.recovery.tornBytes)),
     ])
+    if !stats.isResident {
+      let cache = stats.pageCache
+      payload["page_cache_budget_bytes"] = .int(Int64(cache.budgetBytes))
+      payload["page_cache_bytes"] = .int(Int64(cache.usedBytes))
+      payload["page_cache_hits"] = .int(Int64(clamping: cache.hits))
+      payload["page_cache_misses"] = .int(Int64(clamping: cache.misses))
+      payload["page_cache_evictions"] = .int(Int64(clamping: cache.evictions))
+    }
     if let failure = stats.maintenanceFailure {
       payload["maintenance_failure"] = .string(failure.description)
     }

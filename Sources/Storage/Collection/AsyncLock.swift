@@ -39,6 +39,47 @@ package final class AsyncLock: Sendable {
   }
 }
 
+/// Counts those who use something, so that whoever ends it can wait for them.
+final class UserCount: Sendable {
+  private struct State {
+    var count = 0
+    var isEnding = false
+    var waiters: [UnsafeContinuation<Void, Never>] = []
+  }
+  private let state = Mutex(State())
+
+  /// False when the end has begun. Otherwise `leave` must follow.
+  func enter() -> Bool {
+    state.withLock { state in
+      if !state.isEnding { state.count += 1 }
+      return !state.isEnding
+    }
+  }
+
+  func leave() {
+    let waiters: [UnsafeContinuation<Void, Never>] = state.withLock { state in
+      precondition(state.count > 0)
+      state.count -= 1
+      guard state.count == 0 else { return [] }
+      defer { state.waiters = [] }
+      return state.waiters
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  /// Lets nobody in any more and returns once the last one has left.
+  func drain() async {
+    await withUnsafeContinuation { continuation in
+      let isEmpty = state.withLock { state in
+        state.isEnding = true
+        if state.count > 0 { state.waiters.append(continuation) }
+        return state.count == 0
+      }
+      if isEmpty { continuation.resume() }
+    }
+  }
+}
+
 /// Counts events; a task can wait until the count has passed what it saw.
 final class AsyncSignal: Sendable {
   private struct State {

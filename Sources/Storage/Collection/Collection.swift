@@ -13,12 +13,15 @@ public final class Collection: Sendable {
   public let schema: CollectionSchema
   public let options: StorageOptions
   let runtime: Runtime
+  let memory: CollectionMemory
   let clock: HybridClock
   /// Held while the set of files or the newest memtable changes.
   let writeLock = AsyncLock()
   /// Held by whoever flushes or compacts.
   let maintenanceLock = AsyncLock()
   let flushSignal = AsyncSignal()
+  /// Searches and other reads at work.
+  let readers = UserCount()
   let writer: WriteSide
   let published: Mutex<Published>
   let commits = Mutex(CommitQueue())
@@ -69,16 +72,19 @@ public final class Collection: Sendable {
   }
 
   init(
-    path: String, schema: CollectionSchema, options: StorageOptions, runtime: Runtime, clock: HybridClock,
-    writer: WriteSide, published: Published, folderLock: any FileLock, recovery: RecoveryReport
+    path: String, schema: CollectionSchema, options: StorageOptions, runtime: Runtime,
+    memory: CollectionMemory, clock: HybridClock, writer: WriteSide, published: Published,
+    folderLock: any FileLock, recovery: RecoveryReport
   ) {
     self.path = path
     self.schema = schema
     self.options = options
     self.runtime = runtime
+    self.memory = memory
     self.clock = clock
     self.writer = writer
     self.published = Mutex(published)
+    memory.balance(published.segments)
     status = Mutex(Status(recovery: recovery, folderLock: folderLock))
   }
 
@@ -94,13 +100,18 @@ public final class Collection: Sendable {
     }
   }
 
+  /// Begins a read, which `close` waits for; `readers.leave()` must follow.
+  func beginReading() throws(RoostError) {
+    guard readers.enter() else { throw RoostError(.unavailable, "the collection is closed", at: path) }
+  }
+
   func requireOpen() throws(RoostError) {
     if status.withLock({ $0.isClosed }) {
       throw RoostError(.unavailable, "the collection is closed", at: path)
     }
   }
 
-  /// Waits for running writes and maintenance, makes everything durable and marks the folder as
+  /// Waits for running writes, searches and maintenance, makes everything durable and marks the folder as
   /// cleanly closed, unless an earlier failure of the disk has left a log in doubt. Later calls throw
   /// `.unavailable`. Safe to call twice.
   public func close() async throws(RoostError) {
@@ -110,6 +121,7 @@ public final class Collection: Sendable {
     }
     if wasClosed { return }
     flushSignal.fire()  // writes that wait for room give up
+    await readers.drain()
     await maintenanceLock.acquire()
     await writeLock.acquire()
     defer {
@@ -156,6 +168,8 @@ public struct CollectionStats: Sendable, Equatable {
   public var walBytes: UInt64 = 0
   /// Memory that the collection holds itself, without mapped pages.
   public var heapBytes = 0
+  /// Pages that were read from disk and are kept in memory.
+  public var pageCache = PageCacheStats()
   /// Whether every segment is used in place from the mapping.
   public var isResident = true
   public var sequence: UInt64 = 0
@@ -179,6 +193,8 @@ extension Collection {
     stats.heapBytes =
       state.active.memoryBytes + state.sealed.reduce(0) { $0 + $1.memoryBytes }
       + state.segments.reduce(0) { $0 + $1.heapBytes }
+    stats.pageCache = memory.pages.stats
+    stats.heapBytes += stats.pageCache.usedBytes
     stats.isResident = state.segments.allSatisfy { $0.file.isMapped }
     stats.sequence = state.sequence
     status.withLock { status in

@@ -22,20 +22,19 @@ extension Collection {
 
   /// Looks up which segment rows the operations would replace. The only part of a write that reads
   /// segments, and so the only one that can meet damage.
-  func resolveInSegments(_ operations: [WriteOperation]) throws(RoostError) -> [SegmentRow?] {
+  func resolveInSegments(_ operations: [WriteOperation]) async throws(RoostError) -> [SegmentRow?] {
     let segments = published.withLock { $0.segments }
     guard !segments.isEmpty else { return Array(repeating: nil, count: operations.count) }
     var result: [SegmentRow?] = []
     result.reserveCapacity(operations.count)
-    for operation in operations {
-      let encoded = operation.id.encodedBytes
+    let ids = operations.map(\.id.encodedBytes)
+    for segment in segments { await segment.warmIDs(ids) }
+    for encoded in ids {
       var found: SegmentRow?
       for segment in segments.reversed() {
-        let row = try encoded.withUnsafeBufferPointer { (raw) throws(RoostError) in
-          try segment.row(of: UnsafeRawBufferPointer(raw))
-        }
-        if let row, segment.deadAt.load(Int(row)) == 0 {
-          found = SegmentRow(segment: segment, row: row, version: try segment.version(Int(row)))
+        if let row = try await segment.findRow(of: encoded), segment.deadAt.load(Int(row)) == 0 {
+          let version = try await RowSource.segment(segment).readVersion(Int(row), again: true)
+          found = SegmentRow(segment: segment, row: row, version: version)
           break
         }
       }

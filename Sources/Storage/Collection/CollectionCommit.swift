@@ -139,7 +139,7 @@ extension Collection {
     var accepted: [(write: PendingWrite, existing: [SegmentRow?])] = []
     for var write in part {
       do throws(RoostError) {
-        let existing = try resolveInSegments(write.operations)
+        let existing = try await resolveInSegments(write.operations)
         // Versions rise in the order of the log. Otherwise of two calls that race for an id the later one
         // could be the older one, which a delete hides only until its tombstone is flushed.
         for index in write.operations.indices where write.operations[index].version == .zero {

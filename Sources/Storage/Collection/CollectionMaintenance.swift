@@ -87,21 +87,21 @@ extension Collection {
     // A manifest with more segments than the limit could not be read again, so at worst we merge unasked.
     let segments = published.withLock { $0.segments }
     if segments.count >= Limits.segmentsMax / 2 { try await merge(segmentsDueForMerge() ?? segments) }
-    // What a later call has killed is written, too: that call is in a WAL that may not be durable yet and that
-    // a backup leaves out.
-    var order = (0..<UInt32(memtable.rowCount)).filter { row in
+    // What a later call has killed is written, too: that call is in a WAL that may not be durable yet and
+    // that a backup leaves out.
+    let alive = (0..<UInt32(memtable.rowCount)).filter { row in
       let death = memtable.deadAt.load(Int(row))
       return death == 0 || death > memtable.lastSequence
     }
     let tombstones = memtable.tombstones.sorted { $0.id < $1.id }
     var segment: Segment?
-    if !order.isEmpty || !tombstones.isEmpty {
-      if order.count < memtable.rowCount {
-        let alive = Set(order)
-        await memtable.graph.removeDead(workers: runtime.workers) { !alive.contains($0) }
+    var order = RowOrder(rows: [], cells: [])
+    if !alive.isEmpty || !tombstones.isEmpty {
+      if alive.count < memtable.rowCount {
+        let living = Set(alive)
+        await memtable.graph.removeDead(workers: runtime.workers) { !living.contains($0) }
       }
       await memtable.graph.finish(workers: runtime.workers)
-      let alive = order
       order = await runtime.workers.run { memtable.graph.localityOrder(of: alive) }
       let source = SegmentSource(
         graph: memtable.graph, order: order,
@@ -110,12 +110,12 @@ extension Collection {
             memtable.entries.idBytes(Int(row)), memtable.entries.version(Int(row)),
             memtable.entries.payload(Int(row)))
         }, tombstones: tombstones, lastSequence: memtable.lastSequence)
-      segment = try await writeSegment(source, releasing: 0)
+      segment = try await writeSegment(source, replacing: [])
     }
     await writeLock.acquire()
     defer { writeLock.release() }
     if let segment {
-      for (newRow, row) in order.enumerated() {
+      for (newRow, row) in order.rows.enumerated() {
         let death = memtable.deadAt.load(Int(row))
         if death != 0 { segment.kill(row: UInt32(newRow), at: death) }
       }
@@ -133,8 +133,10 @@ extension Collection {
   }
 
   /// Writes and opens a segment under a new number.
-  /// - Parameter releasing: bytes of mappings that will go once the segment is installed.
-  func writeSegment(_ source: SegmentSource, releasing: Int) async throws(RoostError) -> Segment {
+  /// - Parameter replaced: segments that go once the new one is installed.
+  func writeSegment(
+    _ source: SegmentSource, replacing replaced: [Segment]
+  ) async throws(RoostError) -> Segment {
     await writeLock.acquire()
     let number = writer.takeFileNumber()
     writeLock.release()
@@ -142,12 +144,10 @@ extension Collection {
     do throws(RoostError) {
       _ = try await SegmentWriter.write(source, to: file, schema: schema, runtime: runtime)
       try await runtime.files.syncDirectory(path)
-      let mapped = published.withLock { state in
-        state.segments.reduce(0) { $0 + ($1.file.isMapped ? Int($1.fileBytes) : 0) }
-      }
+      let gone = Set(replaced.map(\.number))
+      let others = published.withLock { $0.segments }.filter { !gone.contains($0.number) }
       return try await Self.openSegment(
-        path, number: number, schema: schema, mappedSoFar: mapped - releasing, options: options,
-        files: runtime.files)
+        path, number: number, schema: schema, others: others, memory: memory, files: runtime.files)
     } catch {
       try? await runtime.files.remove(file)  // an orphan is removed at the next opening anyway
       throw error
@@ -190,5 +190,6 @@ extension Collection {
       state.segments = kept
       if let memtable { state.sealed.removeAll { $0 === memtable } }
     }
+    memory.balance(kept)
   }
 }

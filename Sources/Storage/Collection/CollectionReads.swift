@@ -8,7 +8,8 @@ extension Collection {
 
   /// Looks up records by id; nil stands where there is none.
   public func get(_ ids: [RecordID], includeVector: Bool = true) async throws(RoostError) -> [Record?] {
-    try requireOpen()
+    try beginReading()
+    defer { readers.leave() }
     guard ids.count <= Limits.batchRecordsMax else {
       throw RoostError(
         .limitExceeded, "\(ids.count) ids in one call, the limit is \(Limits.batchRecordsMax)", at: "get")
@@ -16,8 +17,9 @@ extension Collection {
     let snapshot = snapshot()
     var records: [Record?] = []
     records.reserveCapacity(ids.count)
+    await snapshot.warm(ids)
     for id in ids {
-      guard let (source, row) = try snapshot.locate(id) else {
+      guard let (source, row) = try await snapshot.find(id) else {
         records.append(nil)
         continue
       }
@@ -31,13 +33,15 @@ extension Collection {
   {
     let bytes = includeVector ? try await source.vectorBytes(row, count: schema.shape.rowBytes) : []
     return Record(
-      id: id, vector: Vector(element: schema.element, bytes: bytes), payload: try source.decodedPayload(row),
-      version: try source.version(row))
+      id: id, vector: Vector(element: schema.element, bytes: bytes),
+      payload: try await source.readDecodedPayload(row, again: true),
+      version: try await source.readVersion(row, again: true))
   }
 
   /// How many records there are, or how many pass a filter.
   public func count(filter: Filter? = nil) async throws(RoostError) -> Int {
-    try requireOpen()
+    try beginReading()
+    defer { readers.leave() }
     let snapshot = snapshot()
     guard let filter else { return snapshot.liveCount }
     let native = try NativeFilter(filter)
@@ -54,7 +58,7 @@ extension Collection {
       for start in stride(from: 0, to: total, by: Self.rowsPerSlice) {
         let slice = start..<min(start + Self.rowsPerSlice, total)
         let rows = named.map { Array($0[slice]) } ?? slice.map { UInt32($0) }
-        count += try acceptor.accepted(rows).reduce(0) { $0 + ($1 ? 1 : 0) }
+        count += try await acceptor.accepted(rows).reduce(0) { $0 + ($1 ? 1 : 0) }
         await Task.yield()
       }
     }
@@ -66,7 +70,8 @@ extension Collection {
   public func scan(
     after: RecordID? = nil, limit: Int, filter: Filter? = nil, includeVector: Bool = true
   ) async throws(RoostError) -> [Record] {
-    try requireOpen()
+    try beginReading()
+    defer { readers.leave() }
     guard (1...Limits.batchRecordsMax).contains(limit) else {
       throw RoostError(
         .invalidArgument, "limit is \(limit), it must be in 1...\(Limits.batchRecordsMax)", at: "scan")
@@ -75,16 +80,17 @@ extension Collection {
     let native = try filter.map { (filter) throws(RoostError) in try NativeFilter(filter) }
     var found: [(id: RecordID, source: RowSource, row: Int)] = []
     for source in snapshot.sources {
-      var cursor = try IDOrder(source, after: after)
+      var cursor = try await IDOrder(source, after: after)
       let match = try SourceMatch(native, in: source)
       var acceptor = FilteredRows(
         source, at: snapshot.sequence, filters: match.rest, rows: match.rows)
       var taken = 0
       while taken < limit {
-        let rows = try cursor.next(max(limit - taken, 256))
+        let rows = try await cursor.next(max(limit - taken, 256))
         if rows.isEmpty { break }
-        for (row, passes) in zip(rows, try acceptor.accepted(rows)) where passes && taken < limit {
-          found.append((try source.id(Int(row)), source, Int(row)))
+        await source.warm(rows.prefix(limit - taken))
+        for (row, passes) in zip(rows, try await acceptor.accepted(rows)) where passes && taken < limit {
+          found.append((try await source.readID(Int(row)), source, Int(row)))
           taken += 1
         }
         await Task.yield()
@@ -107,7 +113,7 @@ private struct IDOrder {
   private let sorted: [UInt32]
   private var rank: Int
 
-  init(_ source: RowSource, after: RecordID?) throws(RoostError) {
+  init(_ source: RowSource, after: RecordID?) async throws(RoostError) {
     self.source = source
     switch source {
     case .memtable(let memtable, _):
@@ -132,15 +138,12 @@ private struct IDOrder {
       }
     case .segment(let segment):
       sorted = []
-      rank =
-        try after?.encodedBytes.withUnsafeBufferPointer { (raw) throws(RoostError) in
-          try segment.rank(after: UnsafeRawBufferPointer(raw))
-        } ?? 0
+      rank = try await segment.findRank(after: after?.encodedBytes)
     }
   }
 
   /// The next rows, at most `count`; empty at the end. May hold rows that are newer than the snapshot.
-  mutating func next(_ count: Int) throws(RoostError) -> [UInt32] {
+  mutating func next(_ count: Int) async throws(RoostError) -> [UInt32] {
     switch source {
     case .memtable:
       let end = min(sorted.count, rank + count)
@@ -148,16 +151,15 @@ private struct IDOrder {
       return Array(sorted[rank..<end])
     case .segment(let segment):
       let end = min(segment.rowCount, rank + count)
-      var rows: [UInt32] = []
-      for place in rank..<end { rows.append(UInt32(try segment.row(atRank: place))) }
-      rank = end
-      return rows
+      defer { rank = end }
+      return try await segment.readRows(atRanks: rank..<end)
     }
   }
 }
 
 extension RowAcceptor {
-  mutating func accepted(_ rows: [UInt32]) throws(RoostError) -> [Bool] {
+  mutating func accepted(_ rows: [UInt32]) async throws(RoostError) -> [Bool] {
+    if needsPreparing { try await prepare(rows) }
     var verdicts = [Bool](repeating: false, count: rows.count)
     try rows.withUnsafeBufferPointer { (rows) throws(RoostError) in
       try verdicts.withUnsafeMutableBufferPointer { (verdicts) throws(RoostError) in

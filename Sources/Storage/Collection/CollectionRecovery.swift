@@ -52,6 +52,7 @@ extension Collection {
     let memtable = try Memtable(number: 2, schema: schema, options: options)
     return Collection(
       path: path, schema: schema, options: options, runtime: runtime,
+      memory: try CollectionMemory(totalBytes: options.memoryBytes, schema: schema),
       clock: HybridClock(clock: runtime.clock, node: 0),
       writer: WriteSide(manifest: manifest, log: log, nextFileNumber: 3),
       published: Published(
@@ -76,7 +77,8 @@ extension Collection {
     var report = RecoveryReport()
     report.wasClean = clean != nil
     report.tornBytes = loaded.outcome.tornBytes
-    let segments = try await openSegments(path, loaded.state, options: options, files: files)
+    let memory = try CollectionMemory(totalBytes: options.memoryBytes, schema: loaded.state.schema)
+    let segments = try await openSegments(path, loaded.state, memory: memory, files: files)
     let (logs, unneeded, lastNumber) = try await sortFiles(path, loaded, clean: clean, files: files)
     let manifest: Manifest
     if clean != nil {
@@ -99,7 +101,7 @@ extension Collection {
     }
     return try await replay(
       logs, path: path, options: options, runtime: runtime, manifest: manifest, segments: segments,
-      clean: clean,
+      memory: memory, clean: clean,
       lock: lock, report: report)
   }
 
@@ -154,14 +156,18 @@ extension Collection {
   }
 
   private static func openSegments(
-    _ path: String, _ state: ManifestState, options: StorageOptions, files: any FileSystem
+    _ path: String, _ state: ManifestState, memory: CollectionMemory, files: any FileSystem
   ) async throws(RoostError) -> [Segment] {
     var segments: [Segment] = []
-    var mappedBytes = 0
+    var sizes: [UInt64: Int] = [:]
+    for number in state.segments.keys {
+      sizes[number] = try await fileBytes(path + "/" + FileName.segment(number), files)
+    }
+    let mapped = memory.mapped(sizes)
     for (number, deadRows) in state.segments.sorted(by: { $0.key < $1.key }) {
-      let segment = try await openSegment(
-        path, number: number, schema: state.schema, mappedSoFar: mappedBytes, options: options, files: files)
-      if segment.file.isMapped { mappedBytes += Int(segment.fileBytes) }
+      let segment = try await Segment.open(
+        path + "/" + FileName.segment(number), number: number, schema: state.schema,
+        mapped: mapped.contains(number), memory: memory, files: files)
       for row in deadRows {
         guard Int(row) < segment.rowCount else {
           throw .corrupted(
@@ -176,25 +182,24 @@ extension Collection {
     return segments
   }
 
-  /// Opens a segment, in place when it still fits into the memory that is set aside for mappings.
+  /// Opens a segment that has just been written, in place when it fits beside what `others` use.
   static func openSegment(
-    _ path: String, number: UInt64, schema: CollectionSchema, mappedSoFar: Int, options: StorageOptions,
+    _ path: String, number: UInt64, schema: CollectionSchema, others: [Segment], memory: CollectionMemory,
     files: any FileSystem
   ) async throws(RoostError) -> Segment {
     let file = path + "/" + FileName.segment(number)
-    let probe = try await files.open(file, [.read])
-    let bytes: UInt64
-    do throws(RoostError) { bytes = try await probe.size() } catch {
-      await probe.close()
-      throw error
-    }
-    await probe.close()
-    let isMapped = mappedSoFar + Int(bytes) <= options.memoryBytes
+    let bytes = try await fileBytes(file, files)
     return try await Segment.open(
-      file, number: number, schema: schema, mapped: isMapped, payloadCacheBytes: options.payloadCacheBytes,
-      nodeCacheBytes: isMapped
-        ? 0 : max(0, options.memoryBytes - mappedSoFar) / StorageOptions.nodeCacheShare,
+      file, number: number, schema: schema, mapped: memory.fits(bytes, beside: others), memory: memory,
       files: files)
+  }
+
+  private static func fileBytes(_ path: String, _ files: any FileSystem) async throws(RoostError) -> Int {
+    let file = try await files.open(path, [.read])
+    let result: Result<UInt64, RoostError>
+    do throws(RoostError) { result = .success(try await file.size()) } catch { result = .failure(error) }
+    await file.close()
+    return Int(try result.get())
   }
 
   /// Finds the WALs to replay, what no manifest mentions, and the highest file number.

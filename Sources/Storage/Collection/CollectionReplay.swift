@@ -5,7 +5,8 @@ import Core
 extension Collection {
   static func replay(
     _ logs: [UInt64], path: String, options: StorageOptions, runtime: Runtime, manifest: Manifest,
-    segments: [Segment], clean: CleanMarker?, lock: any FileLock, report: RecoveryReport
+    segments: [Segment], memory: CollectionMemory, clean: CleanMarker?, lock: any FileLock,
+    report: RecoveryReport
   ) async throws(RoostError) -> Collection {
     let (state, files) = (manifest.state, runtime.files)
     var report = report
@@ -33,7 +34,7 @@ extension Collection {
     let live = segments.reduce(0) { $0 + $1.rowCount - $1.deadCount }
     let first = try read[0].makeMemtable(schema: state.schema, options: options)
     let collection = Collection(
-      path: path, schema: state.schema, options: options, runtime: runtime,
+      path: path, schema: state.schema, options: options, runtime: runtime, memory: memory,
       clock: HybridClock(
         clock: runtime.clock, node: 0, startingAfter: max(lastVersion, state.lastVersion)),
       writer: WriteSide(manifest: manifest, log: writer, nextFileNumber: nextNumber),
@@ -56,7 +57,7 @@ extension Collection {
       for batch in log.batches {
         batches.append(
           ApplyBatch(
-            operations: batch.operations, existing: try collection.resolveInSegments(batch.operations),
+            operations: batch.operations, existing: try await collection.resolveInSegments(batch.operations),
             sequence: batch.sequence))
       }
       _ = await collection.apply(batches)

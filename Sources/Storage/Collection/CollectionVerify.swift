@@ -61,7 +61,9 @@ extension Collection {
     report: inout VerifyReport
   ) async throws(RoostError) {
     let segment = try await Segment.open(
-      path, number: number, schema: schema, mapped: true, payloadCacheBytes: 1 << 20, files: runtime.files)
+      path, number: number, schema: schema, mapped: true,
+      memory: try CollectionMemory(totalBytes: 16 << 20, schema: schema),
+      files: runtime.files)
     let result = await runtime.workers.run { () -> Result<Void, RoostError> in
       do throws(RoostError) { return .success(try segment.verifyAll()) } catch { return .failure(error) }
     }
@@ -125,6 +127,22 @@ extension Segment {
         throw damaged("row \(row) is not in the id table")
       }
       _ = try RowSource.segment(self).decodedPayload(row)
+      try verifyTail(row)
+    }
+  }
+
+  /// Checks that the run of a row says the same of it as the sections.
+  private func verifyTail(_ row: Int) throws(RoostError) {
+    let layout = graph.layout
+    let run = layout.run(of: UInt32(row))
+    let first = layout.firstRow(ofRun: run)
+    let start = try graph.nodes.block(UInt32(first))
+    let found = try layout.readTail(start, index: row - first) {
+      damaged("the entry of row \(row) leaves its page")
+    }
+    guard let found else { return }
+    guard Array(found.id) == Array(try idBytes(row)), Array(found.entry) == Array(try entry(row)) else {
+      throw damaged("row \(row) has two entries that differ")
     }
   }
 

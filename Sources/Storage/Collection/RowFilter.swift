@@ -13,10 +13,13 @@ struct LiveRows: RowAcceptor {
   var acceptsAll = false
 
   func accept(rows: UnsafeBufferPointer<UInt32>, verdicts: UnsafeMutableBufferPointer<Bool>) {
-    for index in rows.indices {
-      let death = rows[index] < rowLimit ? deadAt.load(Int(rows[index])) : 1
-      verdicts[index] = rows[index] < rowLimit && (death == 0 || death > sequence)
-    }
+    for index in rows.indices { verdicts[index] = isLive(rows[index]) }
+  }
+
+  @inline(__always)
+  func isLive(_ row: UInt32) -> Bool {
+    let death = row < rowLimit ? deadAt.load(Int(row)) : 1
+    return row < rowLimit && (death == 0 || death > sequence)
   }
 }
 
@@ -33,6 +36,9 @@ struct FilteredRows: RowAcceptor {
   private var payloads: [UnsafeRawBufferPointer] = []
   private var places: [Int] = []
   private var passed: [Bool] = []
+  /// Payloads that `prepare` has brought, by row; they point into `preparedBlocks`.
+  private var prepared: [UInt32: UnsafeRawBufferPointer] = [:]
+  private var preparedBlocks: [PayloadBlock] = []
 
   init(
     _ source: RowSource, at sequence: UInt64, filters: [any CandidateFilter], excluded: [UInt32] = [],
@@ -43,6 +49,27 @@ struct FilteredRows: RowAcceptor {
     self.filters = filters
     self.excluded = excluded
     self.rows = rows
+  }
+
+  /// Rows that are looked up one by one in their runs, which the search has just read; more are looked up in
+  /// the section of entries, where they stand together.
+  private static let singleRowsMax = 16
+
+  var needsPreparing: Bool { !filters.isEmpty && source.pagedSegment != nil }
+
+  mutating func prepare(_ rows: [UInt32]) async throws(RoostError) {
+    prepared.removeAll(keepingCapacity: true)
+    preparedBlocks.removeAll(keepingCapacity: true)
+    guard needsPreparing, let segment = source.pagedSegment else { return }
+    for row in rows
+    where live.isLive(row) && !isExcluded(row) && (self.rows.map { $0.contains(row) } ?? true) {
+      let place =
+        try await rows.count <= Self.singleRowsMax
+        ? segment.readPayloadPlace(inRunOf: Int(row)) : segment.readPayloadPlace(Int(row))
+      let block = try await segment.payloads.read(place.block)
+      if preparedBlocks.last !== block { preparedBlocks.append(block) }
+      prepared[row] = try block.payload(at: place.offset)
+    }
   }
 
   mutating func accept(
@@ -60,7 +87,11 @@ struct FilteredRows: RowAcceptor {
     payloads.removeAll(keepingCapacity: true)
     places.removeAll(keepingCapacity: true)
     for index in rows.indices where verdicts[index] {
-      payloads.append(try source.payload(Int(rows[index]), keeping: &kept))
+      if let payload = prepared[rows[index]] {
+        payloads.append(payload)
+      } else {
+        payloads.append(try source.payload(Int(rows[index]), keeping: &kept))
+      }
       places.append(index)
     }
     for filter in filters where !places.isEmpty { try apply(filter, verdicts) }

@@ -44,11 +44,4 @@ public struct StorageOptions: Sendable {
     self.segmentsPerTier = segmentsPerTier
     self.compactsAutomatically = compactsAutomatically
   }
-
-  /// A segment that is read page by page keeps its most visited nodes in this part (one over it) of what is
-  /// left.
-  static let nodeCacheShare = 8
-
-  /// Share of the memory for decoded payload blocks.
-  var payloadCacheBytes: Int { max(1 << 20, memoryBytes / 16) }
 }

@@ -22,7 +22,7 @@ extension Collection {
     writeLock.release()
     let plan = MergePlan(inputs, flushedSequence: flushed)
     var merged: Segment?
-    var order: [UInt32] = []
+    var order = RowOrder(rows: [], cells: [])
     if plan.liveCount > 0 {
       let graph = try await buildGraph(plan)
       order = await runtime.workers.run { graph.localityOrder(of: Array(0..<UInt32(plan.liveCount))) }
@@ -35,13 +35,12 @@ extension Collection {
           body(try segment.idBytes(old), try segment.version(old), payload)
           withExtendedLifetime(kept) {}
         }, tombstones: [], lastSequence: inputs.map(\.footer.lastSequence).max() ?? 0)
-      merged = try await writeSegment(
-        source, releasing: inputs.reduce(0) { $0 + ($1.file.isMapped ? Int($1.fileBytes) : 0) })
+      merged = try await writeSegment(source, replacing: inputs)
     }
     await writeLock.acquire()
     do throws(RoostError) {
       if let merged {
-        for (newRow, row) in order.enumerated() {
+        for (newRow, row) in order.rows.enumerated() {
           let (segment, old) = plan.place(row)
           let death = segment.deadAt.load(old)
           if death != 0 { merged.kill(row: UInt32(newRow), at: death) }

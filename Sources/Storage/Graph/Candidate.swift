@@ -12,6 +12,10 @@ struct Candidate: Sendable, Equatable {
 protocol RowAcceptor {
   /// True when every row is accepted; then `accept` is never called.
   var acceptsAll: Bool { get }
+  /// Whether `prepare` must be called for rows before `accept`.
+  var needsPreparing: Bool { get }
+  /// Brings what `accept` needs to know of these rows into memory; forgets what earlier calls brought.
+  mutating func prepare(_ rows: [UInt32]) async throws(RoostError)
   /// Writes a verdict for each row; both buffers have the same count. Called in batches, on rows near
   /// enough to enter the results.
   mutating func accept(
@@ -21,6 +25,8 @@ protocol RowAcceptor {
 
 extension RowAcceptor {
   var acceptsAll: Bool { false }
+  var needsPreparing: Bool { false }
+  mutating func prepare(_ rows: [UInt32]) async throws(RoostError) {}
 }
 
 /// Accepts every row.

@@ -8,13 +8,18 @@ struct NodeSectionEncoder: Sendable {
   private let graph: GrowingGraph
   /// `order[newRow]` is the graph's row.
   private let order: [UInt32]
+  /// Written behind the blocks where there is room.
+  private let entries: RowEntries?
   /// The new row of each of the graph's rows, or `NodeLayout.none`.
   private let newRows: [UInt32]
 
-  /// - Parameter order: the graph's rows to write, in their new order; neighbours that are not among them
-  ///   are left out.
-  init(graph: GrowingGraph, order: [UInt32]) {
+  /// - Parameters:
+  ///   - order: the graph's rows to write, in their new order; neighbours that are not among them are left
+  ///     out.
+  ///   - entries: those of the rows in their new order.
+  init(graph: GrowingGraph, order: [UInt32], entries: RowEntries? = nil) {
     self.graph = graph
+    self.entries = entries
     self.order = order
     layout = NodeLayout(shape: graph.shape, degree: graph.degree)
     var newRows = [UInt32](repeating: NodeLayout.none, count: graph.capacity)
@@ -37,6 +42,10 @@ struct NodeSectionEncoder: Sendable {
     precondition(page.count == layout.runBytes && run >= 0 && run < runCount)
     page.initializeMemory(as: UInt8.self, repeating: 0)
     guard let base = page.baseAddress else { return }
+    if let entries {
+      let first = layout.firstRow(ofRun: run)
+      layout.writeTail(entries, rows: first..<min(first + layout.blocksPerRun, rowCount), into: base)
+    }
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: graph.neighboursMax) { list in
       guard let neighbours = list.baseAddress else { return }
       let first = layout.firstRow(ofRun: run)

@@ -67,6 +67,12 @@ extension SegmentGraph {
           fresh += 1
         }
         nodes.distance.batch(query, scratch.pointers.base, fresh, into: scratch.distances.base)
+        if acceptor.needsPreparing {
+          let near = (0..<fresh).filter {
+            accepted.admits(CandidateKey(distance: scratch.distances[$0], row: scratch.rows[$0]))
+          }
+          try await acceptor.prepare(near.map { scratch.rows[$0] })
+        }
         try keepNearest(fresh, in: &accepted, acceptor: &acceptor, batch: scratch.batch)
       } catch {
         failure = failure ?? error

@@ -3,7 +3,7 @@
 import Core
 import Glibc
 
-/// Nodes in pages, plus, for segments read from disk, all codes and the runs near the entry in memory.
+/// Nodes in pages, plus, for segments read from disk, all codes in memory.
 final class SegmentGraph: Sendable {
   let file: PagedFile
   let nodesSection: Section
@@ -12,15 +12,26 @@ final class SegmentGraph: Sendable {
   let nodes: MappedNodes
   /// Present when the file is not mapped.
   let codes: CodeTable?
-  let cache: RunCache?
   let scratches = ScratchPool()
 
-  /// Checks sizes against `count`; refuses what does not fit with `.corrupted`.
-  /// - Parameter cacheBytes: memory for the runs near the entry, when the file is not mapped.
-  init(
-    file: PagedFile, nodes section: Section, codes codesSection: Section, layout: NodeLayout, count: Int,
-    entryPoints: [UInt32], cacheBytes: Int = 0
+  private init(
+    file: PagedFile, nodes section: Section, layout: NodeLayout, count: Int, entryPoints: [UInt32],
+    codes: CodeTable?
   ) throws(RoostError) {
+    self.file = file
+    nodesSection = section
+    self.layout = layout
+    self.entryPoints = entryPoints
+    nodes = try MappedNodes(file: file, section: section, layout: layout, rowCount: count)
+    self.codes = codes
+  }
+
+  /// Checks sizes against `count`; refuses what does not fit with `.corrupted`.
+  static func open(
+    file: PagedFile, nodes section: Section, codes: Section, shape: VectorShape, degree: Int, count: Int,
+    entryPoints: [UInt32]
+  ) async throws(RoostError) -> SegmentGraph {
+    let layout = NodeLayout(shape: shape, degree: degree)
     let place = UInt64(max(0, section.firstPage) * PagedFile.pageBytes)
     guard count >= 0, count < CandidateKey.rowLimit, section.byteCount == layout.sectionBytes(rows: count),
       section.firstPage >= 0, section.firstPage <= file.pageCount - section.pageCount
@@ -32,27 +43,11 @@ final class SegmentGraph: Sendable {
     guard entryPoints.allSatisfy({ Int($0) < count }), count == 0 || !entryPoints.isEmpty else {
       throw .corrupted("the entry points do not exist", file: file.path, offset: place)
     }
-    self.file = file
-    nodesSection = section
-    self.layout = layout
-    self.entryPoints = entryPoints
-    nodes = try MappedNodes(file: file, section: section, layout: layout, rowCount: count)
-    if file.isMapped {
-      codes = nil
-      cache = nil
-    } else {
-      codes = try CodeTable(shape: layout.shape, file: file, section: codesSection, rowCount: count)
-      cache = try RunCache(nodes: nodes, entryPoints: entryPoints, byteBudget: cacheBytes)
-    }
-  }
-
-  static func open(
-    file: PagedFile, nodes: Section, codes: Section, shape: VectorShape, degree: Int, count: Int,
-    entryPoints: [UInt32], cacheBytes: Int = 0
-  ) async throws(RoostError) -> SegmentGraph {
-    try SegmentGraph(
-      file: file, nodes: nodes, codes: codes, layout: NodeLayout(shape: shape, degree: degree), count: count,
-      entryPoints: entryPoints, cacheBytes: cacheBytes)
+    let table =
+      file.isMapped
+      ? nil : try await CodeTable.read(shape: shape, file: file, section: codes, rowCount: count)
+    return try SegmentGraph(
+      file: file, nodes: section, layout: layout, count: count, entryPoints: entryPoints, codes: table)
   }
 
   var count: Int { nodes.rowCount }
@@ -93,7 +88,7 @@ final class SegmentGraph: Sendable {
   }
 
   /// Memory held besides mapped pages.
-  var residentBytes: Int { (codes?.residentBytes ?? 0) + (cache?.residentBytes ?? 0) }
+  var residentBytes: Int { codes?.residentBytes ?? 0 }
 
   /// The `k` nearest accepted rows, ascending by distance, then row, straight from the mapping.
   /// Throws `.corrupted` when a page or a neighbour id is damaged.
@@ -127,11 +122,8 @@ final class SegmentGraph: Sendable {
     let run = layout.run(of: row)
     let offset = layout.offset(of: row, inRun: run)
     if file.isMapped { return copyVector(try nodes.vector(row)) }
-    if let cached = cache?.pointer(run) { return copyVector(cached + offset) }
-    let buffer = IOBuffer(count: layout.runBytes, alignment: PagedFile.pageBytes)
-    let got = try await file.file.read(into: buffer, range: 0..<layout.runBytes, at: fileOffset(ofRun: run))
-    try verify(run: run, UnsafeRawPointer(buffer.base), byteCount: got)
-    return copyVector(buffer.base + offset)
+    let held = try await file.hold(page: firstPage(ofRun: run), count: layout.pagesPerRun)
+    return copyVector(held.bytes + offset)
   }
 
   private func copyVector(_ bytes: UnsafeRawPointer) -> [UInt8] {
@@ -195,57 +187,5 @@ final class SegmentGraph: Sendable {
     for page in 0..<layout.pagesPerRun {
       try file.verify(page: first + page, bytes + page * PagedFile.pageBytes)
     }
-  }
-}
-
-/// The runs that searches pass first, held in memory: those met by a walk in breadth from the entry points.
-final class RunCache: Sendable {
-  private static let absent = UInt32.max
-
-  private let memory: AnonymousMemory
-  private let slots: [UInt32]
-  private let runBytes: Int
-  private let cachedRuns: Int
-
-  /// Reads through the mapping, every page verified.
-  init(nodes: MappedNodes, entryPoints: [UInt32], byteBudget: Int) throws(RoostError) {
-    let layout = nodes.layout
-    runBytes = layout.runBytes
-    let runCount = layout.runCount(rows: nodes.rowCount)
-    let room = min(runCount, max(0, byteBudget) / runBytes)
-    memory = try AnonymousMemory(count: room * runBytes)
-    var slots = [UInt32](repeating: Self.absent, count: room > 0 ? runCount : 0)
-    var used = 0
-    var queue = room > 0 ? entryPoints : []
-    var memberMemory = RowSet()
-    var seen = memberMemory.begin(rowCount: nodes.rowCount)
-    defer { memberMemory.end(seen) }
-    for row in queue { _ = seen.insert(row) }
-    var position = 0
-    var list = [UInt32](repeating: 0, count: layout.degree)
-    while position < queue.count && used < room {
-      let row = queue[position]
-      position += 1
-      let run = layout.run(of: row)
-      if slots[run] == Self.absent {
-        // The mapping of the run is verified by the time `block` returns, and runs are contiguous.
-        let start = try nodes.block(UInt32(layout.firstRow(ofRun: run)))
-        (memory.base + used * runBytes).copyMemory(from: start, byteCount: runBytes)
-        slots[run] = UInt32(used)
-        used += 1
-      }
-      let count = try nodes.neighbours(of: row, into: &list)
-      for index in 0..<count where seen.insert(list[index]) { queue.append(list[index]) }
-    }
-    self.slots = slots
-    cachedRuns = used
-  }
-
-  var residentBytes: Int { cachedRuns * runBytes + slots.count * 4 }
-
-  @inline(__always)
-  func pointer(_ run: Int) -> UnsafeRawPointer? {
-    guard run < slots.count, slots[run] != Self.absent else { return nil }
-    return UnsafeRawPointer(memory.base) + Int(slots[run]) &* runBytes
   }
 }

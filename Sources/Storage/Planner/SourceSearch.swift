@@ -31,7 +31,7 @@ struct SourceSearch {
     let start = clock.monotonicNanos()
     let match = try SourceMatch(filter, in: source, and: conditions, remembers: !exact)
     let (rows, rest) = (match.rows, match.rest)
-    let passing = try estimate(rows, rest)
+    let passing = try await estimate(rows, rest)
     let traits = source.traits(schema)
     var choice = QueryPlanner.choose(traits, passing, k: k, effort: effort, exact: exact)
     if let forced, choice.method != .nothing, isPossible(forced, traits, rows) { choice.method = forced }
@@ -70,7 +70,9 @@ struct SourceSearch {
 
   // MARK: what passes
 
-  private func estimate(_ rows: RowBitmap?, _ rest: [any CandidateFilter]) throws(RoostError) -> PassingRows {
+  private func estimate(
+    _ rows: RowBitmap?, _ rest: [any CandidateFilter]
+  ) async throws(RoostError) -> PassingRows {
     let named = rows?.count ?? source.rowCount
     if rest.isEmpty {
       return PassingRows(evidence: rows == nil ? .unfiltered : .indexed, named: named, share: 1)
@@ -81,7 +83,7 @@ struct SourceSearch {
     let list = rows?.rows
     let sample = stride(from: step / 2, to: named, by: step).map { list?[$0] ?? UInt32($0) }
     var acceptor = FilteredRows(source, at: sequence, filters: rest, excluded: excluded)
-    let passed = try acceptor.accepted(sample).reduce(0) { $0 + ($1 ? 1 : 0) }
+    let passed = try await acceptor.accepted(sample).reduce(0) { $0 + ($1 ? 1 : 0) }
     return PassingRows(evidence: evidence, named: named, share: Double(passed) / Double(max(sample.count, 1)))
   }
 

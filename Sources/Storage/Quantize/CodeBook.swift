@@ -45,13 +45,16 @@ struct CodeBook: Sendable {
   /// From one coded row to the next.
   var rowStride: Int { (halfBytes + 8 + 3) & ~3 }
   /// From the start of the section to the first row.
-  static func headerBytes(dimension: Int) -> Int { (20 + dimension * 4 + 63) & ~63 }
+  static func headerBytes(dimension: Int) -> Int { (24 + dimension * 4 + 63) & ~63 }
 
-  func sectionBytes(rows: Int) -> Int { Self.headerBytes(dimension: shape.dimension) + rows * rowStride }
+  /// Header, coded rows, where cells begin, and their coded centres.
+  func sectionBytes(rows: Int, cells: Int) -> Int {
+    Self.headerBytes(dimension: shape.dimension) + (rows + cells) * rowStride + cells * 4
+  }
 
-  /// Magic, version, dimension, element, metric, row stride (u32 each but the two bytes and their padding),
-  /// the mean, zeros to a multiple of 64.
-  var encodedHeader: [UInt8] {
+  /// Magic, version, dimension, element, metric, row stride, number of cells (u32 each but the two bytes and
+  /// their padding), the mean, zeros to a multiple of 64.
+  func encodedHeader(cells: Int) -> [UInt8] {
     var writer = ByteWriter(reserving: Self.headerBytes(dimension: shape.dimension))
     writer.u32(Self.magic)
     writer.u32(Self.formatVersion)
@@ -60,35 +63,45 @@ struct CodeBook: Sendable {
     writer.u8(shape.metric.rawValue)
     writer.u16(0)
     writer.u32(UInt32(rowStride))
+    writer.u32(UInt32(cells))
     for value in mean { writer.f32(value) }
     writer.pad(to: 64)
     return writer.bytes
   }
 
   /// Reads a header that `encodedHeader` made for this shape; refuses anything else with `.corrupted`.
-  init(shape: VectorShape, header: UnsafeRawBufferPointer, file: String, offset: UInt64) throws(RoostError) {
+  static func read(
+    shape: VectorShape, header: UnsafeRawBufferPointer, file: String, offset: UInt64
+  ) throws(RoostError) -> (book: CodeBook, cells: Int) {
     func refuse(_ message: String) -> RoostError { .corrupted(message, file: file, offset: offset) }
-    guard header.count == Self.headerBytes(dimension: shape.dimension) else {
+    guard header.count == headerBytes(dimension: shape.dimension) else {
       throw refuse("the header of the codes has \(header.count) bytes")
     }
     var reader = ByteReader(header)
-    guard try reader.u32() == Self.magic, try reader.u32() == Self.formatVersion else {
+    guard try reader.u32() == magic, try reader.u32() == formatVersion else {
       throw refuse("the section of codes has an unknown format")
     }
     guard try reader.u32() == UInt32(shape.dimension), try reader.u8() == shape.element.rawValue,
       try reader.u8() == shape.metric.rawValue, try reader.u16() == 0
     else { throw refuse("the codes are of other vectors") }
     let stride = try reader.u32()
+    let cells = Int(try reader.u32())
     var mean: [Float] = []
     mean.reserveCapacity(shape.dimension)
     for _ in 0..<shape.dimension { mean.append(try reader.f32()) }
-    self.init(shape: shape, mean: mean)
-    guard stride == UInt32(rowStride) else { throw refuse("coded rows of \(stride) bytes") }
+    let book = CodeBook(shape: shape, mean: mean)
+    guard stride == UInt32(book.rowStride) else { throw refuse("coded rows of \(stride) bytes") }
+    return (book, cells)
   }
 
   /// Codes one vector into `row` (`rowStride` bytes).
   func encode(_ vector: UnsafeRawPointer, into row: UnsafeMutableRawPointer, floats: inout [Float]) {
     Self.load(vector, shape, into: &floats)
+    encode(&floats, into: row)
+  }
+
+  /// Codes a vector of floats, for cosine normalised as `load` does it, whose memory is used up.
+  func encode(_ floats: inout [Float], into row: UnsafeMutableRawPointer) {
     var withMean: Float = 0
     for index in floats.indices {
       floats[index] -= mean[index]
@@ -102,7 +115,7 @@ struct CodeBook: Sendable {
   }
 
   /// The elements as floats; for cosine, of length 1.
-  private static func load(_ vector: UnsafeRawPointer, _ shape: VectorShape, into floats: inout [Float]) {
+  static func load(_ vector: UnsafeRawPointer, _ shape: VectorShape, into floats: inout [Float]) {
     switch shape.element {
     case .f32:
       for index in 0..<shape.dimension {

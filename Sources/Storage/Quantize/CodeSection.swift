@@ -6,92 +6,151 @@ import Core
 enum CodeSectionWriter {
   private static let rowsPerBatch = 65_536
 
-  /// - Parameter order: the graph's rows in the order of the segment.
+  /// - Parameter order: the graph's rows in the order of the segment, and the cells they make.
   static func write(
-    _ graph: GrowingGraph, order: [UInt32], workers: any Workers, to writer: PagedFileWriter
+    _ graph: GrowingGraph, order: RowOrder, workers: any Workers, to writer: PagedFileWriter
   ) async throws(RoostError) -> Section {
-    let book = CodeBook(shape: graph.shape, count: order.count) { graph.vector(order[$0]) }
+    let rows = order.rows
+    precondition(order.cells.first == (rows.isEmpty ? nil : 0))
+    let book = CodeBook(shape: graph.shape, count: rows.count) { graph.vector(rows[$0]) }
     writer.beginSection()
-    try await writer.append(book.encodedHeader)
-    for start in stride(from: 0, to: order.count, by: rowsPerBatch) {
-      let count = min(rowsPerBatch, order.count - start)
+    try await writer.append(book.encodedHeader(cells: order.cells.count))
+    for start in stride(from: 0, to: rows.count, by: rowsPerBatch) {
+      let count = min(rowsPerBatch, rows.count - start)
       let batch = IOBuffer(count: count * book.rowStride)
       await graph.forEachRun(count: count, workers: workers) { run, _ in
         var floats = [Float](repeating: 0, count: book.shape.dimension)
         for index in run {
           book.encode(
-            graph.vector(order[start + index]), into: batch.base + index * book.rowStride, floats: &floats)
+            graph.vector(rows[start + index]), into: batch.base + index * book.rowStride, floats: &floats)
         }
       }
       try await writer.append(batch.bytes)
     }
+    var starts = ByteWriter(reserving: order.cells.count * 4)
+    for start in order.cells { starts.u32(start) }
+    try await writer.append(starts.bytes)
+    let centres = IOBuffer(count: order.cells.count * book.rowStride)
+    await graph.forEachRun(count: order.cells.count, workers: workers) { run, _ in
+      for cell in run {
+        let end = cell + 1 < order.cells.count ? Int(order.cells[cell + 1]) : rows.count
+        var centre = mean(of: rows[Int(order.cells[cell])..<end], graph)
+        book.encode(&centre, into: centres.base + cell * book.rowStride)
+      }
+    }
+    try await writer.append(centres.bytes)
     return try await writer.endSection()
+  }
+
+  private static func mean(of rows: ArraySlice<UInt32>, _ graph: GrowingGraph) -> [Float] {
+    var floats = [Float](repeating: 0, count: graph.shape.dimension)
+    var sum = floats
+    for row in rows {
+      CodeBook.load(graph.vector(row), graph.shape, into: &floats)
+      for index in sum.indices { sum[index] += floats[index] }
+    }
+    return sum.map { $0 / Float(max(rows.count, 1)) }
   }
 }
 
 /// Writes what `SegmentGraph` reads.
 enum GraphSectionWriter {
   /// Writes nodes and codes of a graph on which `finish` was called.
-  /// - Parameter order: the graph's rows in the order of the segment.
+  /// - Parameters:
+  ///   - order: the graph's rows in the order of the segment.
+  ///   - entries: those of the rows, in that order.
   static func write(
-    _ graph: GrowingGraph, order: [UInt32], to writer: PagedFileWriter, workers: any Workers
+    _ graph: GrowingGraph, order: RowOrder, entries: RowEntries?, to writer: PagedFileWriter,
+    workers: any Workers
   ) async throws(RoostError) -> (nodes: Section, codes: Section, entryPoints: [UInt32]) {
-    let encoder = NodeSectionEncoder(graph: graph, order: order)
+    let encoder = NodeSectionEncoder(graph: graph, order: order.rows, entries: entries)
     let nodes = try await encoder.write(to: writer)
     let codes = try await CodeSectionWriter.write(graph, order: order, workers: workers, to: writer)
     return (nodes, codes, encoder.entryPoints)
   }
 }
 
-/// The codes of all rows of a segment, in memory.
+/// The codes of all rows of a segment and of the centres of its cells, in memory.
 final class CodeTable: Sendable {
-  /// A landmark costs a search about 4 ns and saves it, on average, part of a read.
-  private static let landmarksMax = 2_048
-  private static let rowsPerLandmark = 64
+  private static let readBytes = 1 << 20
 
   let book: CodeBook
   let rowCount: Int
   private let memory: AnonymousMemory
-  /// Rows spread evenly over the table; searches start from the nearest of them.
-  let landmarks: [UInt32]
-  /// The codes of the landmarks, one after the other.
-  private let landmarkCodes: AnonymousMemory
+  /// Rows at which cells begin, ascending from 0, then `rowCount`.
+  let cellStarts: [UInt32]
+  /// From the start of the memory to the coded centres.
+  private let centresOffset: Int
 
-  /// Copies the section from the verified pages of the file.
-  init(shape: VectorShape, file: PagedFile, section: Section, rowCount: Int) throws(RoostError) {
+  /// Reads the section.
+  static func read(
+    shape: VectorShape, file: PagedFile, section: Section, rowCount: Int
+  ) async throws(RoostError) -> CodeTable {
     let headerBytes = CodeBook.headerBytes(dimension: shape.dimension)
     let place = UInt64(section.firstPage * PagedFile.pageBytes)
+    func refuse(_ message: String) -> RoostError { .corrupted(message, file: file.path, offset: place) }
     guard section.byteCount >= headerBytes else {
-      throw .corrupted("the section of codes has \(section.byteCount) bytes", file: file.path, offset: place)
+      throw refuse("the section of codes has \(section.byteCount) bytes")
     }
-    book = try CodeBook(
-      shape: shape, header: try file.bytes(section, 0..<headerBytes), file: file.path, offset: place)
-    guard section.byteCount == book.sectionBytes(rows: rowCount) else {
-      throw .corrupted(
-        "\(rowCount) coded rows make \(book.sectionBytes(rows: rowCount)) bytes, the section has \(section.byteCount)",
-        file: file.path, offset: place)
+    let header = try await file.read(section, 0..<headerBytes)
+    let (book, cells) = try header.withUnsafeBufferPointer { (header) throws(RoostError) in
+      try CodeBook.read(
+        shape: shape, header: UnsafeRawBufferPointer(header), file: file.path, offset: place)
     }
-    self.rowCount = rowCount
-    memory = try AnonymousMemory(count: rowCount * book.rowStride)
+    guard cells <= rowCount, (cells == 0) == (rowCount == 0) else {
+      throw refuse("\(cells) cells for \(rowCount) rows")
+    }
+    let sectionBytes = book.sectionBytes(rows: rowCount, cells: cells)
+    guard section.byteCount == sectionBytes else {
+      throw refuse(
+        "\(rowCount) coded rows in \(cells) cells make \(sectionBytes) bytes, not \(section.byteCount)")
+    }
+    let memory = try AnonymousMemory(count: sectionBytes - headerBytes)
     memory.preferHugePages()
-    let bytes = try file.bytes(section, headerBytes..<section.byteCount)
-    if let source = bytes.baseAddress { memory.base.copyMemory(from: source, byteCount: bytes.count) }
-    let landmarkCount = min(Self.landmarksMax, rowCount / Self.rowsPerLandmark)
-    landmarks = (0..<landmarkCount).map { UInt32($0 * rowCount / landmarkCount) }
-    landmarkCodes = try AnonymousMemory(count: landmarkCount * book.rowStride)
-    for (index, row) in landmarks.enumerated() {
-      (landmarkCodes.base + index * book.rowStride).copyMemory(
-        from: memory.base + Int(row) * book.rowStride, byteCount: book.rowStride)
+    for start in stride(from: headerBytes, to: sectionBytes, by: readBytes) {
+      let end = min(start + readBytes, sectionBytes)
+      let piece = try await file.readApart(section, start..<end)
+      if let source = piece.bytes.baseAddress {
+        (memory.base + start - headerBytes).copyMemory(from: source, byteCount: end - start)
+      }
     }
+    let startsOffset = rowCount * book.rowStride
+    var starts: [UInt32] = []
+    starts.reserveCapacity(cells + 1)
+    for cell in 0..<cells {
+      let start = UInt32(
+        littleEndian: memory.base.loadUnaligned(fromByteOffset: startsOffset + cell * 4, as: UInt32.self))
+      guard cell == 0 ? start == 0 : start > starts[cell - 1] && Int(start) < rowCount else {
+        throw refuse("cell \(cell) begins at row \(start)")
+      }
+      starts.append(start)
+    }
+    starts.append(UInt32(rowCount))
+    return CodeTable(
+      book: book, rowCount: rowCount, memory: memory, cellStarts: starts,
+      centresOffset: startsOffset + cells * 4)
   }
 
+  private init(
+    book: CodeBook, rowCount: Int, memory: AnonymousMemory, cellStarts: [UInt32], centresOffset: Int
+  ) {
+    self.book = book
+    self.rowCount = rowCount
+    self.memory = memory
+    self.cellStarts = cellStarts
+    self.centresOffset = centresOffset
+  }
+
+  var cellCount: Int { cellStarts.count - 1 }
+
+  /// The coded centre of a cell.
   @inline(__always)
-  func landmarkPointer(_ index: Int) -> UnsafeRawPointer {
-    UnsafeRawPointer(landmarkCodes.base) + index &* book.rowStride
+  func centre(_ cell: Int) -> UnsafeRawPointer {
+    UnsafeRawPointer(memory.base) + (centresOffset &+ cell &* book.rowStride)
   }
 
   /// Bytes of memory that the codes take.
-  var residentBytes: Int { (rowCount + landmarks.count) * book.rowStride }
+  var residentBytes: Int { memory.count + cellStarts.count * 4 }
 
   @inline(__always)
   func pointer(_ row: UInt32) -> UnsafeRawPointer {

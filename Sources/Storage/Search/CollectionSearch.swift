@@ -33,7 +33,8 @@ extension Collection {
   func explainedSearch(
     _ query: SearchQuery, filters: [any CandidateFilter] = [], forcing forced: SearchExplanation.Method?
   ) async throws(RoostError) -> SearchOutcome {
-    try requireOpen()
+    try beginReading()
+    defer { readers.leave() }
     try query.validate()
     let start = runtime.clock.monotonicNanos()
     let snapshot = snapshot()
@@ -41,7 +42,7 @@ extension Collection {
     let target = try await resolve(query.target, snapshot)
     var run = SearchRun(
       schema: schema, snapshot: snapshot, query: query, filter: filter, conditions: filters, target: target,
-      excludedRows: try excludedRows(query, snapshot), clock: runtime.clock)
+      excludedRows: try await excludedRows(query, snapshot), clock: runtime.clock)
     run.forced = forced
     var hits: [SearchHit] = []
     switch query.form {
@@ -71,8 +72,8 @@ extension Collection {
     for found in rows {
       let source = snapshot.sources[found.source]
       let row = Int(found.row)
-      var hit = SearchHit(id: try source.id(row), distance: found.distance)
-      if query.includePayload { hit.payload = try source.decodedPayload(row) }
+      var hit = SearchHit(id: try await source.readID(row, again: true), distance: found.distance)
+      if query.includePayload { hit.payload = try await source.readDecodedPayload(row, again: true) }
       if query.includeVector {
         hit.vector = Vector(
           element: schema.element, bytes: try await source.vectorBytes(row, count: schema.shape.rowBytes))
@@ -122,7 +123,7 @@ extension Collection {
       }
       return schema.storedBytes(vector)
     case .record(let id):
-      guard let (source, row) = try snapshot.locate(id) else {
+      guard let (source, row) = try await snapshot.find(id) else {
         throw RoostError(.notFound, "there is no record '\(id.text)'", at: place)
       }
       return try await source.vectorBytes(row, count: schema.shape.rowBytes)
@@ -134,15 +135,17 @@ extension Collection {
   }
 
   /// The rows of the records that must not be among the hits: those excluded and those searched near.
-  private func excludedRows(_ query: SearchQuery, _ snapshot: Snapshot) throws(RoostError) -> [[UInt32]] {
+  private func excludedRows(
+    _ query: SearchQuery, _ snapshot: Snapshot
+  ) async throws(RoostError) -> [[UInt32]] {
     var ids = query.excluded
     for case .record(let id) in query.target.points { ids.append(id) }
     if ids.isEmpty { return [] }
     var rows = [[UInt32]](repeating: [], count: snapshot.sources.count)
     for id in ids {
-      let encoded = IOBuffer(id.encodedBytes)
+      let encoded = id.encodedBytes
       for (index, source) in snapshot.sources.enumerated() {
-        guard let row = try source.liveRow(of: id, encoded: encoded.bytes, at: snapshot.sequence) else {
+        guard let row = try await source.findLiveRow(of: id, encoded: encoded, at: snapshot.sequence) else {
           continue
         }
         rows[index].append(UInt32(row))

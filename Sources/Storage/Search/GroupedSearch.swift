@@ -41,7 +41,7 @@ extension SearchRun {
     var isComplete = false
     while true {
       let found = try await best(count, also: [GroupCondition(field: field, refused: groups.full)])
-      try groups.add(found, field, snapshot)
+      try await groups.add(found, field, snapshot)
       isComplete = found.count < count
       if isComplete || groups.count >= limit { break }
       count = min(count * 2, max(rowTotal, 1) + 1)
@@ -53,7 +53,7 @@ extension SearchRun {
       let open = groups.open
       if open.isEmpty { break }
       let found = try await best(count, also: [GroupCondition(field: field, allowed: open)])
-      try groups.add(found, field, snapshot)
+      try await groups.add(found, field, snapshot)
       if found.count < count { break }
       count = min(count * 2, max(rowTotal, 1) + 1)
     }
@@ -73,11 +73,12 @@ private struct FoundGroups {
   var full: Set<GroupKey> { Set(members.filter { $0.value.count >= size }.keys) }
   var open: Set<GroupKey> { Set(members.filter { $0.value.count < size }.keys) }
 
-  mutating func add(_ rows: [Found], _ field: PayloadField, _ snapshot: Snapshot) throws(RoostError) {
+  mutating func add(_ rows: [Found], _ field: PayloadField, _ snapshot: Snapshot) async throws(RoostError) {
     var kept: [PayloadBlock] = []
     for found in rows where seen.insert(found.place).inserted {
       kept.removeAll(keepingCapacity: true)
-      let payload = try snapshot.sources[found.source].payload(Int(found.row), keeping: &kept)
+      let payload = try await snapshot.sources[found.source].readPayload(
+        Int(found.row), keeping: &kept, again: true)
       let key = try withExtendedLifetime(kept) { () throws(RoostError) in try field.groupKey(in: payload) }
       if let key { members[key, default: []].append(found) }
     }

@@ -55,6 +55,17 @@ enum IDTable {
     Int(((hash & 0xffff_ffff) &* UInt64(slots)) >> 32)
   }
 
+  /// The row that a used slot names, if its bits of the hash are right.
+  @inline(__always)
+  static func row(in word: UInt64, hash: UInt64, rows: Int) throws(RoostError) -> Int? {
+    guard word >> 32 == hash >> 32 else { return nil }
+    let row = Int(word & 0xffff_ffff) - 1
+    guard row >= 0, row < rows else {
+      throw RoostError(.corrupted, "the id table names row \(row) of \(rows)")
+    }
+    return row
+  }
+
   /// The row of an encoded id.
   /// - Parameter slot: reads one slot of the table; `id`: the encoded id of a row.
   static func find(
@@ -66,11 +77,7 @@ enum IDTable {
     for _ in 0..<slots {
       let word = try read(slot)
       if word == 0 { return nil }
-      if word >> 32 == hash >> 32 {
-        let row = Int(word & 0xffff_ffff) - 1
-        guard row >= 0, row < rows else {
-          throw RoostError(.corrupted, "the id table names row \(row) of \(rows)")
-        }
+      if let row = try row(in: word, hash: hash, rows: rows) {
         let candidate = try id(row)
         if candidate.count == encoded.count, compareEncodedIDs(candidate, encoded) == 0 { return UInt32(row) }
       }

@@ -22,15 +22,21 @@ final class PagedFile: Sendable {
   let file: any File
   /// Whether the large sections (graph and vectors) may be used in place.
   let isMapped: Bool
+  /// Holds pages that were read, when the file is not mapped.
+  let cache: PageCache?
+  private let cacheOwner: UInt32
   private let mapping: FileMapping
   private let checksums: [UInt32]
   /// One bit a page: its bytes in the mapping have been checked.
   private let verified: AtomicWords
 
   /// - Parameter checksums: CRC-32C of each page, already verified against the footer.
-  init(path: String, file: any File, mapping: FileMapping, isMapped: Bool, checksums: [UInt32])
-    throws(RoostError)
-  {
+  init(
+    path: String, file: any File, mapping: FileMapping, isMapped: Bool, checksums: [UInt32],
+    cache: PageCache? = nil
+  ) throws(RoostError) {
+    self.cache = isMapped ? nil : cache
+    cacheOwner = self.cache?.makeOwner() ?? 0
     self.path = path
     self.file = file
     self.mapping = mapping
@@ -42,6 +48,15 @@ final class PagedFile: Sendable {
     }
     verified = try AtomicWords(count: (checksums.count + 63) / 64)
   }
+
+  /// Bytes of memory that the checksums take.
+  var tableBytes: Int { checksums.count * 4 }
+
+  deinit { cache?.forget(owner: cacheOwner) }
+
+  /// The name in the cache of the frame that begins with a page.
+  @inline(__always)
+  func cacheKey(page: Int) -> UInt64 { PageCacheState.key(owner: cacheOwner, page: page) }
 
   /// The bytes of a page in the mapping, verified at first touch.
   @inline(__always)

@@ -66,10 +66,10 @@ struct PayloadBlockBuilder {
 
 /// Reads blocks of a sealed segment through a bounded cache.
 final class PayloadBlocks: Sendable {
-  private let file: PagedFile
-  private let index: Section
-  private let payloads: Section
-  private let cacheBytes: Int
+  let file: PagedFile
+  let index: Section
+  let payloads: Section
+  private let budget: ByteBudget
   private let cache: Mutex<Cache>
 
   private struct Cache {
@@ -80,31 +80,43 @@ final class PayloadBlocks: Sendable {
     var bytes = 0
   }
 
-  init(file: PagedFile, index: Section, payloads: Section, cacheBytes: Int) {
+  init(file: PagedFile, index: Section, payloads: Section, budget: ByteBudget) {
     self.file = file
     self.index = index
     self.payloads = payloads
-    self.cacheBytes = cacheBytes
+    self.budget = budget
     cache = Mutex(Cache(blocks: Array(repeating: nil, count: index.byteCount / 16)))
   }
+
+  deinit { budget.add(-cachedBytes) }
 
   var cachedBytes: Int { cache.withLock { $0.bytes } }
 
   func block(_ number: Int) throws(RoostError) -> PayloadBlock {
-    let cached: PayloadBlock?? = cache.withLock {
-      $0.blocks.indices.contains(number) ? $0.blocks[number] : nil as PayloadBlock?
-    }
-    if let cached = cached ?? nil { return cached }
-    let block = try decode(number)
+    if let cached = cached(number) { return cached }
+    let place = try place(number, try file.bytes(index, number * 16..<(number + 1) * 16))
+    let block = try decode(try file.bytes(payloads, place.stored), place)
+    insert(block, number)
+    return block
+  }
+
+  func cached(_ number: Int) -> PayloadBlock? {
+    cache.withLock { $0.blocks.indices.contains(number) ? $0.blocks[number] : nil }
+  }
+
+  func insert(_ block: PayloadBlock, _ number: Int) {
     cache.withLock { cache in
       guard cache.blocks[number] == nil else { return }
       cache.blocks[number] = block
       cache.order.append(number)
       cache.bytes += block.bytes.count
-      while cache.bytes > cacheBytes, cache.head < cache.order.count - 1 {
+      budget.add(block.bytes.count)
+      while budget.isExceeded, cache.head < cache.order.count - 1 {
         let oldest = cache.order[cache.head]
         cache.head += 1
-        cache.bytes -= cache.blocks[oldest]?.bytes.count ?? 0
+        let bytes = cache.blocks[oldest]?.bytes.count ?? 0
+        cache.bytes -= bytes
+        budget.add(-bytes)
         cache.blocks[oldest] = nil
       }
       if cache.head > 1024, cache.head * 2 > cache.order.count {
@@ -112,25 +124,38 @@ final class PayloadBlocks: Sendable {
         cache.head = 0
       }
     }
-    return block
   }
 
-  private func decode(_ number: Int) throws(RoostError) -> PayloadBlock {
-    let entry = try file.bytes(index, number * 16..<(number + 1) * 16)
+  /// Where a block lies in the payloads, and what it is once decoded.
+  struct Place {
+    var stored: Range<Int>
+    var rawCount: Int
+    var isCompressed: Bool
+  }
+
+  func place(_ number: Int, _ entry: UnsafeRawBufferPointer) throws(RoostError) -> Place {
     var reader = ByteReader(entry)
     let offset = try reader.u64()
     let stored = Int(try reader.u32())
     let rawField = try reader.u32()
     let rawCount = Int(rawField & ~LogFormat.compressedBit)
-    let place = UInt64(payloads.firstPage * PagedFile.pageBytes) + min(offset, 1 << 48)
-    guard offset <= UInt64(payloads.byteCount),
+    guard offset <= UInt64(payloads.byteCount), stored <= payloads.byteCount - Int(offset),
       rawCount <= PayloadBlockBuilder.targetBytes + Limits.payloadBytesMax + 8
-    else { throw .corrupted("payload block \(number) is misplaced", file: file.path, offset: place) }
-    let bytes = try file.bytes(payloads, Int(offset)..<Int(offset) + stored)
-    guard rawField & LogFormat.compressedBit != 0 else { return PayloadBlock(bytes) }
+    else { throw misplaced("payload block \(number) is misplaced", min(offset, 1 << 48)) }
+    return Place(
+      stored: Int(offset)..<Int(offset) + stored, rawCount: rawCount,
+      isCompressed: rawField & LogFormat.compressedBit != 0)
+  }
+
+  func decode(_ bytes: UnsafeRawBufferPointer, _ place: Place) throws(RoostError) -> PayloadBlock {
+    guard place.isCompressed else { return PayloadBlock(bytes) }
     do throws(RoostError) {
-      let raw = try LZ4.decompress(bytes, rawCount: rawCount)
+      let raw = try LZ4.decompress(bytes, rawCount: place.rawCount)
       return raw.withUnsafeBytes { PayloadBlock($0) }
-    } catch { throw .corrupted(error.message, file: file.path, offset: place) }
+    } catch { throw misplaced(error.message, UInt64(place.stored.lowerBound)) }
+  }
+
+  private func misplaced(_ message: String, _ offset: UInt64) -> RoostError {
+    .corrupted(message, file: file.path, offset: UInt64(payloads.firstPage * PagedFile.pageBytes) + offset)
   }
 }

@@ -45,10 +45,12 @@ final class Segment: Sendable {
   }
 
   /// Opens and checks a segment file; pages are verified as they are used.
-  /// - Parameter mapped: use vectors and graph in place; otherwise read them page by page.
+  /// - Parameters:
+  ///   - mapped: use vectors and graph in place; otherwise read them page by page.
+  ///   - memory: the caches to use.
   static func open(
-    _ path: String, number: UInt64, schema: CollectionSchema, mapped: Bool, payloadCacheBytes: Int,
-    nodeCacheBytes: Int = 0, files: any FileSystem
+    _ path: String, number: UInt64, schema: CollectionSchema, mapped: Bool, memory: CollectionMemory,
+    files: any FileSystem
   ) async throws(RoostError) -> Segment {
     let buffered = try await files.open(path, [.read])
     let mapping: FileMapping
@@ -75,17 +77,17 @@ final class Segment: Sendable {
       file = try await files.open(path, [.read, .direct])
     }
     let paged = try PagedFile(
-      path: path, file: file, mapping: mapping, isMapped: mapped, checksums: checksums)
+      path: path, file: file, mapping: mapping, isMapped: mapped, checksums: checksums,
+      cache: memory.pages)
     try checkSections(footer, path: path)
     let graph = try await SegmentGraph.open(
       file: paged, nodes: footer.section(.nodes), codes: footer.section(.codes), shape: schema.shape,
-      degree: footer.degree, count: footer.rowCount, entryPoints: footer.entryPoints,
-      cacheBytes: nodeCacheBytes)
+      degree: footer.degree, count: footer.rowCount, entryPoints: footer.entryPoints)
     return try Segment(
       number: number, footer: footer, file: paged, fileBytes: UInt64(mapping.bytes.count), graph: graph,
       payloads: PayloadBlocks(
         file: paged, index: footer.section(.payloadIndex), payloads: footer.section(.payloads),
-        cacheBytes: payloadCacheBytes),
+        budget: memory.payloads),
       attributes: AttributeIndex(
         file: paged, section: footer.section(.attributes), rowCount: footer.rowCount))
   }
@@ -141,7 +143,7 @@ final class Segment: Sendable {
     let ids = footer.section(.ids)
     guard offset + 2 <= ids.byteCount else { throw misplaced("id", row) }
     let head = try file.bytes(ids, offset..<offset + 2)
-    let count = head[0] == 0 ? 9 : 2 + Int(head[1])
+    let count = encodedIDBytes(tag: head[0], length: head[1])
     guard offset + count <= ids.byteCount else { throw misplaced("id", row) }
     return try file.bytes(ids, offset..<offset + count)
   }
@@ -205,7 +207,7 @@ final class Segment: Sendable {
     return result
   }
 
-  private func entry(_ row: Int) throws(RoostError) -> UnsafeRawBufferPointer {
+  func entry(_ row: Int) throws(RoostError) -> UnsafeRawBufferPointer {
     try file.bytes(footer.section(.rows), row * Self.rowEntryBytes..<(row + 1) * Self.rowEntryBytes)
   }
 
@@ -216,7 +218,7 @@ final class Segment: Sendable {
       littleEndian: try file.bytes(footer.section(.rows), start..<start + 4).loadUnaligned(as: UInt32.self))
   }
 
-  private func misplaced(_ what: String, _ row: Int) -> RoostError {
+  func misplaced(_ what: String, _ row: Int) -> RoostError {
     .corrupted(
       "the \(what) of row \(row) lies outside its section", file: file.path,
       offset: UInt64(footer.section(.rows).firstPage * PagedFile.pageBytes + row * Self.rowEntryBytes))
@@ -247,6 +249,6 @@ final class Segment: Sendable {
 
   /// Bytes that this segment holds in memory by itself (mapped pages belong to the page cache).
   var heapBytes: Int {
-    graph.residentBytes + payloads.cachedBytes + file.pageCount * 4 + (attributes?.heapBytes ?? 0)
+    graph.residentBytes + payloads.cachedBytes + file.tableBytes + (attributes?.heapBytes ?? 0)
   }
 }

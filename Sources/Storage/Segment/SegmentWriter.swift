@@ -5,8 +5,9 @@ import Core
 /// What a segment is made of. Row numbers are those of the graph; the closures are called on workers.
 struct SegmentSource: Sendable {
   var graph: GrowingGraph
-  /// Rows in the order in which the segment holds them; rows that are not listed are left out.
-  var order: [UInt32]
+  /// Rows in the order in which the segment holds them, and their cells; rows that are not listed are left
+  /// out.
+  var order: RowOrder
   /// Encoded id, version and encoded payload of a graph row; the bytes are valid during the call.
   var entry:
     @Sendable (UInt32, (UnsafeRawBufferPointer, Version, UnsafeRawBufferPointer) -> Void) throws(RoostError)
@@ -31,16 +32,17 @@ enum SegmentWriter {
       footer.element = schema.element
       footer.metric = schema.metric
       footer.degree = schema.degree
-      footer.rowCount = source.order.count
+      footer.rowCount = source.order.rows.count
       footer.tombstoneCount = source.tombstones.count
       footer.lastSequence = source.lastSequence
+      let attributes = try AttributeBuilder(schema.indexing)
+      let entries = try await writeEntries(
+        source, attributes, to: writer, footer: &footer, workers: runtime.workers)
       let graph = try await GraphSectionWriter.write(
-        source.graph, order: source.order, to: writer, workers: runtime.workers)
+        source.graph, order: source.order, entries: entries, to: writer, workers: runtime.workers)
       footer.sections[.nodes] = graph.nodes
       footer.sections[.codes] = graph.codes
       footer.entryPoints = graph.entryPoints
-      let attributes = try AttributeBuilder(schema.indexing)
-      try await writeEntries(source, attributes, to: writer, footer: &footer, workers: runtime.workers)
       footer.sections[.attributes] = try await AttributeDirectory.write(
         attributes, to: writer, workers: runtime.workers)
       return try await writer.seal(footer)
@@ -64,15 +66,15 @@ enum SegmentWriter {
   private static func writeEntries(
     _ source: SegmentSource, _ attributes: AttributeBuilder, to writer: PagedFileWriter,
     footer: inout SegmentFooter, workers: any Workers
-  ) async throws(RoostError) {
+  ) async throws(RoostError) -> RowEntries {
     var ids: [UInt8] = []
     var idOffsets: [UInt32] = []
-    var rows = ByteWriter(reserving: source.order.count * Segment.rowEntryBytes)
+    var rows = ByteWriter(reserving: source.order.rows.count * Segment.rowEntryBytes)
     var blocks = PayloadBlockBuilder()
     var lastVersion = source.tombstones.map(\.version).max() ?? .zero
     writer.beginSection()
-    for start in stride(from: 0, to: source.order.count, by: chunkRows) {
-      let range = start..<min(start + chunkRows, source.order.count)
+    for start in stride(from: 0, to: source.order.rows.count, by: chunkRows) {
+      let range = start..<min(start + chunkRows, source.order.rows.count)
       let builder = blocks
       let chunk = try await workers.run { collect(source, range, builder, attributes) }.get()
       for index in chunk.versions.indices {
@@ -109,6 +111,7 @@ enum SegmentWriter {
     }
     footer.sections[.tombstones] = try await writer.section(tombstones.bytes)
     footer.lastVersion = lastVersion
+    return RowEntries(rows: rows.bytes, ids: ids, idOffsets: idOffsets)
   }
 
   private static func collect(
@@ -118,7 +121,7 @@ enum SegmentWriter {
     var builder = builder
     var ids = ByteWriter(reserving: range.count * 12)
     var chunk = Chunk(ids: [], idOffsets: [], versions: [], places: [], payloads: [], builder: builder)
-    for row in source.order[range] {
+    for row in source.order.rows[range] {
       do throws(RoostError) {
         var failure: RoostError?
         try source.entry(row) { id, version, payload in

@@ -46,9 +46,12 @@ import Testing
     await graph.insertAll(rows: 0..<800, workers: InlineWorkers())
     await graph.finish(workers: InlineWorkers())
     let rows = (0..<UInt32(800)).filter { $0 % 10 != 4 }
-    let order = graph.localityOrder(of: rows)
+    let placed = graph.localityOrder(of: rows)
+    let order = placed.rows
     #expect(order.sorted() == rows)
-    #expect(graph.localityOrder(of: []).isEmpty)
+    #expect(graph.localityOrder(of: []) == RowOrder(rows: [], cells: []))
+    #expect(placed.cells.count > 4 && placed.cells.first == 0 && placed.cells.allSatisfy { $0 < 720 })
+    #expect(zip(placed.cells, placed.cells.dropFirst()).allSatisfy { $0 < $1 })
     let layout = NodeLayout(shape: data.shape, degree: graph.degree)
     func sharedRuns(_ order: [UInt32]) -> Int {
       var places: [UInt32: Int] = [:]

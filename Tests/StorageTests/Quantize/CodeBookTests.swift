@@ -80,12 +80,13 @@ import Testing
   @Test func headersAreChecked() throws {
     let shape = VectorShape(dimension: 33, element: .i8, metric: .innerProduct)
     let book = CodeBook(shape: shape, mean: (0..<33).map { Float($0) })
-    let header = book.encodedHeader
+    let header = book.encodedHeader(cells: 77)
     #expect(header.count == CodeBook.headerBytes(dimension: 33))
-    func decode(_ bytes: [UInt8], _ shape: VectorShape) throws -> CodeBook {
-      try bytes.withUnsafeBytes { try CodeBook(shape: shape, header: $0, file: "f", offset: 1) }
+    func decode(_ bytes: [UInt8], _ shape: VectorShape) throws -> (book: CodeBook, cells: Int) {
+      try bytes.withUnsafeBytes { try CodeBook.read(shape: shape, header: $0, file: "f", offset: 1) }
     }
-    #expect(try decode(header, shape).encodedHeader == header)
+    let (again, cells) = try decode(header, shape)
+    #expect(cells == 77 && again.encodedHeader(cells: cells) == header)
     for index in 0..<20 {
       var bad = header
       bad[index] ^= 0x10
