@@ -171,10 +171,34 @@ static inline int32_t code_sum_neon(const roost_code_query *query, const uint8_t
 CODE_KERNEL(codes_neon, ANY_TARGET, code_sum_neon)
 #endif
 
+#define BINARY_KERNEL(NAME, LEVEL)                                                                      \
+  static void NAME(const roost_code_query *query, const void *const *rows, size_t count,                \
+                   float *estimates) {                                                                  \
+    roost_hamming_at(LEVEL).batch(query->low, rows, count, query->half * 8, estimates);                 \
+    for (size_t i = 0; i < count; i++) estimates[i] *= query->scale_weight;                             \
+  }
+
+BINARY_KERNEL(binary_portable, ROOST_PORTABLE)
+BINARY_KERNEL(binary_neon, ROOST_NEON)
+BINARY_KERNEL(binary_avx2, ROOST_AVX2)
+BINARY_KERNEL(binary_avx512, ROOST_AVX512)
+BINARY_KERNEL(binary_avx512_bf16, ROOST_AVX512_BF16)
+
+roost_code_kernel roost_binary_code_kernel_at(int level) {
+  if (!roost_level_available(level)) return binary_portable;
+  switch (level) {
+    case ROOST_NEON: return binary_neon;
+    case ROOST_AVX2: return binary_avx2;
+    case ROOST_AVX512: return binary_avx512;
+    case ROOST_AVX512_BF16: return binary_avx512_bf16;
+    default: return binary_portable;
+  }
+}
+
 roost_code_kernel roost_code_kernel_at(int level) {
   if (!roost_level_available(level)) return codes_portable;
 #if defined(__x86_64__)
-  if (level == ROOST_AVX512) return codes_avx512;
+  if (level >= ROOST_AVX512) return codes_avx512;
   if (level == ROOST_AVX2) return codes_avx2;
 #elif defined(__aarch64__)
   if (level == ROOST_NEON) return codes_neon;

@@ -18,14 +18,20 @@ struct AnnCommand: AsyncParsableCommand {
         tools/run bench ann --count 1000000 --dimension 128 --memory 99108864 --threads 1,2 --concurrency 1,16
       """)
 
-  @Option(help: "Base vectors: .fbin .u8bin .i8bin .fvecs .bvecs .npy.")
+  @Option(help: "Base vectors: .fbin .u8bin .i8bin .f16bin .bf16bin .bbin .fvecs .bvecs .npy.")
   var base: String?
   @Option(help: "Query vectors.")
   var queries: String?
   @Option(help: "Ground truth: .ibin or .ivecs. Without it, an exact search makes it.")
   var groundtruth: String?
-  @Option(help: "l2, ip or cosine.")
-  var metric = "l2"
+  @Option(help: "l2, ip or cosine; hamming for binary vectors. Without it, l2 or hamming.")
+  var metric: String?
+  @Option(
+    help: """
+      Convert the vectors: f32, f16, bf16, or binary (one bit a dimension: whether it is above its mean; the \
+      ground truth is then made by an exact search).
+      """)
+  var element: String?
   @Flag(help: "Store integer vectors as f32.")
   var floats = false
   @Option(help: "Memory for vectors and graph in bytes; less than the data means reading from disk.")
@@ -58,7 +64,11 @@ struct AnnCommand: AsyncParsableCommand {
   var seed: UInt64 = 1
 
   func validate() throws {
-    guard Metric(name: metric) != nil else { throw ValidationError("metric must be l2, ip or cosine") }
+    guard metric.map({ Metric(name: $0) != nil }) ?? true else {
+      throw ValidationError("metric must be l2, ip, cosine or hamming")
+    }
+    guard element.map({ ["f32", "f16", "bf16", "binary"].contains($0) }) ?? true, !floats || element == nil
+    else { throw ValidationError("element must be f32, f16, bf16 or binary; --floats means --element f32") }
     guard (base == nil) == (queries == nil) else { throw ValidationError("--base and --queries go together") }
     guard threadCounts.allSatisfy({ (1...64).contains($0) }), !threadCounts.isEmpty, !efforts.isEmpty,
       concurrencies.allSatisfy({ (1...1024).contains($0) }), !concurrencies.isEmpty,
@@ -69,6 +79,8 @@ struct AnnCommand: AsyncParsableCommand {
   var threadCounts: [Int] { threads.split(separator: ",").compactMap { Int($0) } }
   var concurrencies: [Int] { concurrency.split(separator: ",").compactMap { Int($0) } }
   var efforts: [Int] { effort.split(separator: ",").compactMap { Int($0) } }
+
+  var targetElement: VectorElement? { floats ? .f32 : element.flatMap { VectorElement(name: $0) } }
 
   func run() async throws {
     let system = try SystemRuntime()
@@ -106,11 +118,12 @@ struct AnnBench {
     let data: AnnData
     if let base = command.base, let queries = command.queries {
       data = try await AnnData.load(
-        base: base, queries: queries, truth: command.groundtruth, asFloats: command.floats,
+        base: base, queries: queries, truth: command.groundtruth, element: command.targetElement,
         files: runtime.files)
     } else {
-      data = AnnData.make(
-        count: command.count, dimension: command.dimension, queries: 1000, seed: command.seed)
+      data = try AnnData.make(
+        count: command.count, dimension: command.dimension, queries: 1000, seed: command.seed
+      ).converted(to: command.targetElement)
     }
     return (try await AnnIndex.prepare(data, command, runtime), data.queries, data.truth?.nearest(10))
   }

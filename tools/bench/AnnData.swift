@@ -15,25 +15,51 @@ struct AnnData {
   var element: VectorElement { base.first?.element ?? .f32 }
 
   static func load(
-    base: String, queries: String, truth: String?, asFloats: Bool, files: any FileSystem
+    base: String, queries: String, truth: String?, element: VectorElement?, files: any FileSystem
   ) async throws -> AnnData {
     func read(_ path: String) async throws -> [Vector] {
       let reader = try await VectorFileReader.open(path, files: files)
       var vectors: [Vector] = []
       while let rows = try await reader.next(100_000) {
-        for index in 0..<rows.count {
-          let vector = rows.vector(index)
-          vectors.append(asFloats ? Vector(vector.floats) : vector)
-        }
+        for index in 0..<rows.count { vectors.append(rows.vector(index)) }
       }
       await reader.close()
       return vectors
     }
     let vectors = try await read(base)
-    let name = (base as NSString).lastPathComponent + "-\(vectors.count)" + (asFloats ? "-f32" : "")
-    return AnnData(
+    let name = (base as NSString).lastPathComponent + "-\(vectors.count)"
+    return try AnnData(
       base: vectors, queries: try await read(queries),
-      truth: try await truth.asyncMap { try await GroundTruth.read($0, files: files) }, name: name)
+      truth: try await truth.asyncMap { try await GroundTruth.read($0, files: files) }, name: name
+    ).converted(to: element)
+  }
+
+  /// The same vectors in another type; nil: as they are.
+  func converted(to target: VectorElement?) throws -> AnnData {
+    guard let target, target != element else { return self }
+    let name = name + "-\(target.name)"
+    guard target == .binary else {
+      func rounded(_ vectors: [Vector]) throws -> [Vector] {
+        try vectors.map { vector in
+          guard let rounded = vector.rounded(to: target) else {
+            throw RoostError(.invalidArgument, "the vectors do not fit \(target.name)", at: "--element")
+          }
+          return rounded
+        }
+      }
+      return AnnData(base: try rounded(base), queries: try rounded(queries), truth: truth, name: name)
+    }
+    guard dimension % 8 == 0 else {
+      throw RoostError(.invalidArgument, "dimension \(dimension) is not a multiple of 8", at: "--element")
+    }
+    var means = [Double](repeating: 0, count: dimension)
+    for vector in base {
+      for (index, value) in vector.floats.enumerated() { means[index] += Double(value) / Double(base.count) }
+    }
+    func signs(_ vectors: [Vector]) -> [Vector] {
+      vectors.map { vector in Vector(bits: zip(vector.floats, means).map { Double($0) > $1 }) }
+    }
+    return AnnData(base: signs(base), queries: signs(queries), truth: nil, name: name)
   }
 
   /// Clusters of low intrinsic dimension: each cluster is a random 8-dimensional subspace around a centre,

@@ -95,7 +95,7 @@ struct AnnIndex {
 
   /// Opens the index of this data and these settings, or builds it.
   static func prepare(_ data: AnnData, _ command: AnnCommand, _ runtime: Runtime) async throws -> AnnIndex {
-    let metric = Metric(name: command.metric) ?? .l2
+    let metric = command.metric.flatMap { Metric(name: $0) } ?? data.element.metrics[0]
     let schema = CollectionSchema(
       dimension: data.dimension, element: data.element, metric: metric, degree: command.degree,
       buildEffort: command.buildEffort)

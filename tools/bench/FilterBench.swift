@@ -79,7 +79,7 @@ private struct FilterBench {
     let data: AnnData
     if let base = command.base, let queries = command.queries {
       data = try await AnnData.load(
-        base: base, queries: queries, truth: nil, asFloats: command.floats, files: runtime.files)
+        base: base, queries: queries, truth: nil, element: command.floats ? .f32 : nil, files: runtime.files)
     } else {
       data = AnnData.make(
         count: command.count, dimension: command.dimension, queries: command.queryCount, seed: command.seed)

@@ -24,13 +24,16 @@ struct KernelsCommand: AsyncParsableCommand {
     guard !sizes.isEmpty, sizes.allSatisfy({ (1...Limits.dimensionMax).contains($0) }) else {
       throw ValidationError("dimensions must be numbers in 1...\(Limits.dimensionMax)")
     }
-    let names: [Int32: String] = [0: "portable", 1: "neon", 2: "avx2", 3: "avx512"]
+    let names: [Int32: String] = [
+      0: "portable", 1: "neon", 2: "avx2", 3: "avx512", 4: "avx512bf16",
+    ]
     for element in VectorElement.allCases {
-      for metric in Metric.allCases {
-        for dimension in sizes {
-          for level in Int32(0)...3 where roost_level_available(level) != 0 {
+      for metric in element.metrics {
+        for dimension in sizes where dimension % element.dimensionStep == 0 {
+          for level in Int32(0)...4 where roost_level_available(level) != 0 {
             let kernel = roost_distance_kernel_at(Int32(element.rawValue), Int32(metric.rawValue), level)
-            let run = KernelRun(kernel: kernel, dimension: dimension, rowBytes: dimension * element.byteCount)
+            let run = KernelRun(
+              kernel: kernel, dimension: dimension, rowBytes: element.byteCount(dimension: dimension))
             let cached = run.batchNanos(footprint: 16 << 10, milliseconds: milliseconds)
             let streamed = run.batchNanos(footprint: 128 << 20, milliseconds: milliseconds)
             let one = run.singleNanos(footprint: 16 << 10, milliseconds: milliseconds)

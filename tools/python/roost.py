@@ -12,11 +12,9 @@ It speaks version 1 of the wire protocol (spec/wire.md), one request at a time. 
 client; this one is here to be read, to be scripted with, and to check that the specification is enough.
 """
 
-import array
 import os
 import socket
 import struct
-import sys
 
 MAGIC = b"Rost"
 VERSION = 1
@@ -38,9 +36,10 @@ KINDS = {
     12: "protocolViolation", 13: "readOnly", 14: "locked", 15: "moduleFailed", 16: "unavailable",
     17: "permissionDenied", 18: "connectionClosed", 19: "internalFailure",
 }
-ELEMENTS = {"f32": (1, "f", 4), "u8": (2, "B", 1), "i8": (3, "b", 1)}
-ELEMENT_NAMES = {code: name for name, (code, _, _) in ELEMENTS.items()}
-METRICS = {"l2": 1, "ip": 2, "cosine": 3}
+# Code and bits of an element.
+ELEMENTS = {"f32": (1, 32), "u8": (2, 8), "i8": (3, 8), "f16": (4, 16), "bf16": (5, 16), "binary": (6, 1)}
+ELEMENT_NAMES = {code: name for name, (code, _) in ELEMENTS.items()}
+METRICS = {"l2": 1, "ip": 2, "cosine": 3, "hamming": 4}
 METRIC_NAMES = {code: name for name, code in METRICS.items()}
 STRATEGIES = {"average-vector": 1, "best-score": 2}
 FEATURE_STREAMS = 2
@@ -106,17 +105,58 @@ class Datetime(int):
 
 
 class Vector:
-    """A vector and its element type: "f32", "u8" or "i8"."""
+    """A vector and its element type, one of ELEMENTS. The values of a binary one are 0 and 1, in a multiple of 8.
 
-    def __init__(self, values, element="f32"):
-        self.element = element
-        self.values = list(values)
+    Without a type, an array of numpy's float16, uint8 or int8 (or of ml_dtypes' bfloat16) keeps its own, anything
+    else is f32. A node rounds f32 to f16 or bf16 where a collection holds these."""
+
+    def __init__(self, values, element=None):
+        kinds = {"float16": "f16", "bfloat16": "bf16", "uint8": "u8", "int8": "i8"}
+        self.element = element or kinds.get(getattr(getattr(values, "dtype", None), "name", None), "f32")
+        self.values = values.tolist() if hasattr(values, "tolist") else list(values)
+
+    def numpy(self):
+        """The vector as an array of numpy; bf16 as float32, bits as uint8."""
+        import numpy
+        kinds = {"f16": "float16", "u8": "uint8", "i8": "int8", "binary": "uint8"}
+        return numpy.array(self.values, dtype=kinds.get(self.element, "float32"))
+
+    def encode(self):
+        """The elements as bytes."""
+        if self.element == "binary":
+            if len(self.values) % 8 or any(bit not in (0, 1) for bit in self.values):
+                raise RoostError("invalidArgument", "a binary vector is 0s and 1s in a multiple of 8", "vector")
+            bits = "".join("1" if bit else "0" for bit in self.values)
+            return int(bits or "0", 2).to_bytes(len(bits) // 8, "big")
+        if self.element == "bf16":
+            return b"".join(_bf16(value) for value in self.values)
+        form = {"f32": "f", "u8": "B", "i8": "b", "f16": "e"}[self.element]
+        try:
+            return struct.pack(f"<{len(self.values)}{form}", *self.values)
+        except (OverflowError, struct.error) as error:
+            raise RoostError("invalidArgument", f"a value does not fit {self.element}: {error}", "vector") from None
+
+    @classmethod
+    def decode(cls, element, data):
+        if element == "binary":
+            return cls([byte >> 7 - bit & 1 for byte in data for bit in range(8)], element)
+        if element == "bf16":
+            wide = b"".join(b"\0\0" + data[at:at + 2] for at in range(0, len(data), 2))
+            return cls(struct.unpack(f"<{len(wide) // 4}f", wide), element)
+        form, size = {"f32": ("f", 4), "u8": ("B", 1), "i8": ("b", 1), "f16": ("e", 2)}[element]
+        return cls(struct.unpack(f"<{len(data) // size}{form}", data), element)
 
     def __eq__(self, other):
         return isinstance(other, Vector) and (self.element, self.values) == (other.element, other.values)
 
     def __repr__(self):
         return f"Vector({self.values!r}, {self.element!r})"
+
+
+def _bf16(value):
+    """The nearest bf16; of two as near, the even one."""
+    bits = struct.unpack("<I", struct.pack("<f", value))[0]
+    return struct.pack("<H", (bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
 
 
 # Frames.
@@ -248,13 +288,9 @@ class Writer:
     def vector(self, vector):
         if not isinstance(vector, Vector):
             vector = Vector(vector)
-        code, form, _ = ELEMENTS[vector.element]
-        self.out.append(code)
+        self.out.append(ELEMENTS[vector.element][0])
         self.varint(len(vector.values))
-        row = array.array(form, vector.values)
-        if sys.byteorder == "big":
-            row.byteswap()
-        self.rows.append(row.tobytes())
+        self.rows.append(vector.encode())
         return self
 
     def value(self, value):
@@ -446,21 +482,21 @@ class Reader:
         if name is None:
             raise self._refuse("unknown vector element")
         dimension = self.varint()
-        _, form, size = ELEMENTS[name]
+        bits = ELEMENTS[name][1]
+        if dimension * bits % 8:
+            raise self._refuse("binary vectors have a multiple of 8 dimensions")
+        size = dimension * bits // 8
         if self.rows_read:
             padded = self.row_at + -self.row_at % 64
             if any(self.body[self.row_at:padded]):
                 raise self._refuse("padding is not zero")
             self.row_at = padded
         self.rows_read += 1
-        row = array.array(form)
-        if not self.has_rows or dimension * size > len(self.body) - self.row_at:
+        if not self.has_rows or size > len(self.body) - self.row_at:
             raise self._refuse("a vector is cut short")
-        row.frombytes(self.body[self.row_at:self.row_at + dimension * size])
-        if sys.byteorder == "big":
-            row.byteswap()
-        self.row_at += dimension * size
-        return Vector(row.tolist(), name)
+        row = self.body[self.row_at:self.row_at + size]
+        self.row_at += size
+        return Vector.decode(name, row)
 
     def value(self, depth=0):
         if depth > 8:
@@ -526,8 +562,9 @@ def write_hello(w, client_name="roost-python", features=FEATURE_STREAMS, window=
     w.pack("BBQQII", VERSION, VERSION, features, 0, BODY_MAX, window).text(client_name)
 
 
-def write_schema(w, dimension, element="f32", metric="l2", degree=32, build_effort=100, embedder=None,
+def write_schema(w, dimension, element="f32", metric=None, degree=32, build_effort=100, embedder=None,
                  index="all"):
+    metric = metric or ("hamming" if element == "binary" else "l2")
     w.pack("IBBHH", dimension, ELEMENTS[element][0], METRICS[metric], degree, build_effort)
     w.optional(embedder, lambda pair: w.text(pair[0]).text(pair[1]))
     if index in ("all", "none"):

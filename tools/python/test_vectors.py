@@ -50,6 +50,12 @@ REQUESTS = {
         {"id": 258, "vector": VECTOR, "payload": PAYLOAD},
         {"id": "clé", "payload": {"text": "to be embedded"}},
         {"id": 2**64 - 1, "vector": Vector([1, 2, 3], "u8")}]),
+    "create-collection-binary": lambda w: roost.write_schema(w.text("prints"), 16, "binary"),
+    "put-elements": lambda w: roost.write_put(w, "books", [
+        {"id": 1, "vector": Vector([-128, 0, 127], "i8")},
+        {"id": 2, "vector": Vector([0.5, -1.0, 2.0], "f16")},
+        {"id": 3, "vector": Vector([0.5, -1.0, 2.0], "bf16")},
+        {"id": 4, "vector": Vector([int(n % 3 == 0) for n in range(16)], "binary")}]),
     "delete": lambda w: roost.write_ids(w, "books", [1, "a"]),
     "delete-with-trailer": traced_delete,
     "get": get,

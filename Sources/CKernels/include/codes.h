@@ -25,6 +25,10 @@ typedef void (*roost_code_kernel)(const roost_code_query *query, const void *_No
 // The kernel at an available level (see distance.h); portable when the level is not available.
 roost_code_kernel roost_code_kernel_at(int level);
 
+// The same for coded rows of binary vectors, which are `half` bytes of their bits and nothing else:
+// estimate = scale_weight * bits that differ from those at `low`.
+roost_code_kernel roost_binary_code_kernel_at(int level);
+
 // Rotates a vector in place: four rounds of random signs and a Walsh-Hadamard transform of the largest
 // power of two that fits, in turn over the first and the last dimensions. Lengths are preserved.
 // `signs` holds 4 * dimension bits, set for minus.

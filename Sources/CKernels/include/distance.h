@@ -5,19 +5,35 @@
 #include <string.h>
 
 // Distances between vectors of 1 to 4096 elements; smaller is nearer. Integer sums are exact and
-// rounded once, when they become a float. No alignment is needed; 64 bytes is fastest.
+// rounded once, when they become a float. No alignment is needed; 64 bytes is fastest. Infinities and NaN are
+// not expected in f16 and bf16. The dimension of binary vectors counts bits and is a multiple of 8.
 
 #pragma clang assume_nonnull begin
 
 // The numbers are those of Core's VectorElement and Metric.
-enum roost_element { ROOST_F32 = 1, ROOST_U8 = 2, ROOST_I8 = 3 };
+enum roost_element {
+  ROOST_F32 = 1,
+  ROOST_U8 = 2,
+  ROOST_I8 = 3,
+  ROOST_F16 = 4,     // IEEE 754 binary16
+  ROOST_BF16 = 5,    // the upper half of a binary32
+  ROOST_BINARY = 6   // bits, eight a byte
+};
 enum roost_metric {
   ROOST_L2 = 1,             // squared Euclidean distance
   ROOST_INNER_PRODUCT = 2,  // 0 - dot
-  ROOST_COSINE = 3          // f32: 1 - dot, for normalised vectors; u8, i8: 1 - cosine, 1 for a zero vector
+  ROOST_COSINE = 3,         // f32: 1 - dot, for normalised vectors; others: 1 - cosine, 1 for a zero vector
+  ROOST_HAMMING = 4         // bits that differ; for binary, which has no other
 };
-// What the instructions at hand allow, ascending.
-enum roost_level { ROOST_PORTABLE = 0, ROOST_NEON = 1, ROOST_AVX2 = 2, ROOST_AVX512 = 3 };
+// What the instructions at hand allow, ascending. AVX2 stands for FMA, F16C and POPCNT, too; AVX512 for VNNI;
+// AVX512_BF16 also for VPOPCNTDQ: the CPUs since Zen 4 and Sapphire Rapids.
+enum roost_level {
+  ROOST_PORTABLE = 0,
+  ROOST_NEON = 1,
+  ROOST_AVX2 = 2,
+  ROOST_AVX512 = 3,
+  ROOST_AVX512_BF16 = 4
+};
 
 typedef float (*roost_distance)(const void *a, const void *b, size_t dimension);
 // One query against `count` rows; fetches rows ahead of their use.
@@ -34,6 +50,9 @@ int roost_cpu_level(void);
 int roost_level_available(int level);
 // The kernel at an available level; portable when the level is not available.
 roost_distance_kernel roost_distance_kernel_at(int element, int metric, int level);
+
+// The elements of a vector as floats, bits as 0 and 1.
+void roost_to_floats(int element, const void *vector, size_t dimension, float *floats);
 
 static inline void roost_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 

@@ -28,10 +28,11 @@ extension RecordID {
 }
 
 extension Vector {
-  /// `[dimension]` numbers; floats with as few digits as read back exactly.
+  /// `[dimension]` numbers; floats with as few digits as read back exactly, bits as 0 and 1.
   public var json: JSON {
     switch element {
-    case .f32: .array(floats.map { JSON($0) })
+    case .f32, .f16, .bf16: .array(floats.map { JSON($0) })
+    case .binary: .array(floats.map { JSON(Int($0)) })
     case .u8: .array(bytes.map { JSON(Int($0)) })
     case .i8: .array(bytes.map { JSON(Int(Int8(bitPattern: $0))) })
     }
@@ -42,18 +43,23 @@ extension Vector {
     guard case .array(let numbers) = json else {
       throw RoostError(.invalidArgument, "expected an array of numbers, found \(json.kind)", at: place)
     }
-    var writer = ByteWriter(reserving: numbers.count * element.byteCount)
+    var writer = ByteWriter(reserving: numbers.count * 4)
+    var bits: [Bool] = []
     for (index, number) in numbers.enumerated() {
       guard case .number(let digits) = number else {
         throw RoostError(
           .invalidArgument, "expected a number, found \(number.kind)", at: "\(place)[\(index)]")
       }
       switch element {
-      case .f32:
-        guard let value = Float(digits), value.isFinite else {
+      case .f32, .f16, .bf16:
+        guard let value = Float(digits), value.isFinite, let rounded = Vector([value]).rounded(to: element)
+        else { throw Vector.misfit(digits, element, at: "\(place)[\(index)]") }
+        writer.raw(rounded.bytes)
+      case .binary:
+        guard let value = Double(digits), value == 0 || value == 1 else {
           throw Vector.misfit(digits, element, at: "\(place)[\(index)]")
         }
-        writer.f32(value)
+        bits.append(value == 1)
       case .u8:
         guard let value = Double(digits).flatMap({ UInt8(exactly: $0) }) else {
           throw Vector.misfit(digits, element, at: "\(place)[\(index)]")
@@ -66,7 +72,14 @@ extension Vector {
         writer.u8(UInt8(bitPattern: value))
       }
     }
-    self.init(element: element, bytes: writer.bytes)
+    guard element == .binary else {
+      self.init(element: element, bytes: writer.bytes)
+      return
+    }
+    guard bits.count % 8 == 0 else {
+      throw RoostError(.invalidArgument, "\(bits.count) bits are not a multiple of 8", at: place)
+    }
+    self.init(bits: bits)
   }
 
   private static func misfit(_ digits: String, _ element: VectorElement, at place: String) -> RoostError {

@@ -32,13 +32,14 @@ public struct CollectionSchema: Sendable, Equatable {
   public var embedder: EmbedderReference?
   public var indexing: AttributeIndexing
 
+  /// - Parameter metric: nil: l2, or hamming for binary vectors.
   public init(
-    dimension: Int, element: VectorElement = .f32, metric: Metric = .l2, degree: Int = 32,
+    dimension: Int, element: VectorElement = .f32, metric: Metric? = nil, degree: Int = 32,
     buildEffort: Int = 100, embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all
   ) {
     self.dimension = dimension
     self.element = element
-    self.metric = metric
+    self.metric = metric ?? element.metrics[0]
     self.degree = degree
     self.buildEffort = buildEffort
     self.embedder = embedder
@@ -51,6 +52,16 @@ public struct CollectionSchema: Sendable, Equatable {
     }
     guard (1...Limits.dimensionMax).contains(dimension) else {
       throw refuse("dimension \(dimension) is outside 1...\(Limits.dimensionMax)", "schema.dimension")
+    }
+    guard dimension % element.dimensionStep == 0 else {
+      throw refuse(
+        "dimension \(dimension) of \(element.name) vectors is not a multiple of \(element.dimensionStep)",
+        "schema.dimension")
+    }
+    guard element.metrics.contains(metric) else {
+      let allowed = element.metrics.map(\.name).joined(separator: ", ")
+      throw refuse(
+        "\(element.name) vectors have no metric \(metric.name), only \(allowed)", "schema.metric")
     }
     guard [32, 64].contains(degree) else { throw refuse("degree \(degree) is not 32 or 64", "schema.degree") }
     guard (16...1000).contains(buildEffort) else {
@@ -126,35 +137,45 @@ public struct CollectionSchema: Sendable, Equatable {
   }
 
   /// Refuses a vector that does not fit: element type, dimension, NaN or infinity, and for cosine the
-  /// zero vector, which has no direction.
+  /// zero vector, which has no direction. f32 fits f16 and bf16 when every element does.
   public func validate(_ vector: Vector) throws(RoostError) {
-    guard vector.element == element else {
-      throw RoostError(
-        .invalidArgument, "vector of \(vector.element.name), the collection holds \(element.name)",
-        at: "vector")
+    func refuse(_ message: String) -> RoostError { RoostError(.invalidArgument, message, at: "vector") }
+    guard vector.element == element || vector.element == .f32 && element.isFloat else {
+      throw refuse("vector of \(vector.element.name), the collection holds \(element.name)")
     }
     guard vector.dimension == dimension else {
-      throw RoostError(
-        .invalidArgument, "vector of dimension \(vector.dimension), the collection has \(dimension)",
-        at: "vector")
+      throw refuse("vector of dimension \(vector.dimension), the collection has \(dimension)")
     }
-    var isZero = true
-    if element == .f32 {
-      let bad: Int? = vector.bytes.withUnsafeBytes { raw in
-        for index in 0..<dimension {
-          let value = raw.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
-          if !value.isFinite { return index }
-          if value != 0 { isZero = false }
+    if let bad = vector.firstNotFinite { throw refuse("element \(bad) is not a finite number") }
+    guard let stored = vector.rounded(to: element) else {
+      throw refuse("an element is too large for \(element.name)")
+    }
+    if metric == .cosine && stored.isZero {
+      throw refuse("the zero vector has no direction for metric cosine")
+    }
+  }
+}
+
+extension Vector {
+  /// The position of the first infinity or NaN.
+  fileprivate var firstNotFinite: Int? {
+    let count = dimension
+    return bytes.withUnsafeBytes { raw -> Int? in
+      switch element {
+      case .f32:
+        (0..<count).first { !raw.loadUnaligned(fromByteOffset: $0 * 4, as: Float.self).isFinite }
+      case .f16, .bf16:
+        (0..<count).first {
+          !HalfFloats.isFinite(raw.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self), element)
         }
-        return nil
+      case .u8, .i8, .binary: nil
       }
-      if let bad { throw RoostError(.invalidArgument, "element \(bad) is not a finite number", at: "vector") }
-    } else {
-      isZero = vector.bytes.allSatisfy { $0 == 0 }
     }
-    if metric == .cosine && isZero {
-      throw RoostError(.invalidArgument, "the zero vector has no direction for metric cosine", at: "vector")
-    }
+  }
+
+  /// Whether all elements are 0 (or −0).
+  fileprivate var isZero: Bool {
+    element.isFloat ? floats.allSatisfy { $0 == 0 } : bytes.allSatisfy { $0 == 0 }
   }
 }
 

@@ -41,12 +41,13 @@ struct NumpyHeader {
       throw refuse("the header names no simple element type ('descr')", start)
     }
     switch type {
+    case "<f2": stored = .f16
     case "<f4": stored = .f32
     case "<f8": stored = .f64
     case "|u1", "<u1": stored = .u8
     case "|i1", "<i1": stored = .i8
     default:
-      throw refuse("elements of type '\(type.prefix(20))'; <f4, <f8, |u1 and |i1 are read", start)
+      throw refuse("elements of type '\(type.prefix(20))'; <f2, <f4, <f8, |u1 and |i1 are read", start)
     }
     guard case .flag(let isFortran)? = entries["fortran_order"] else {
       throw refuse("the header does not say 'fortran_order'", start)

@@ -17,7 +17,7 @@ public enum VectorFileFuzz {
       guard let layout else { return }
       let rows = UnsafeRawBufferPointer(rebasing: content[Int(layout.dataOffset)...])
       precondition(rows.count == layout.count * layout.strideBytes, "the layout does not cover the file")
-      let target = IOBuffer(count: layout.count * layout.dimension * layout.element.byteCount)
+      let target = IOBuffer(count: layout.count * layout.element.byteCount(dimension: layout.dimension))
       try? layout.unpack(rows, firstRow: 0, into: target.mutableBytes, path: "fuzz")
     }
   }

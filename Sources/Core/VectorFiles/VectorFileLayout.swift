@@ -5,15 +5,21 @@
 public struct VectorFileLayout: Sendable, Equatable {
   /// Elements as they lie in the file.
   public enum Stored: Sendable, Equatable {
-    case f32, f64, u8, i8
+    case f32, f64, u8, i8, f16, bf16
+    /// Eight elements of type binary.
+    case bits
 
     public var byteCount: Int {
       switch self {
       case .f32: 4
       case .f64: 8
-      case .u8, .i8: 1
+      case .f16, .bf16: 2
+      case .u8, .i8, .bits: 1
       }
     }
+
+    /// Elements of a vector in one of the file.
+    var elementsInOne: Int { self == .bits ? 8 : 1 }
   }
 
   public let stored: Stored
@@ -32,10 +38,13 @@ public struct VectorFileLayout: Sendable, Equatable {
     case .f32, .f64: .f32
     case .u8: .u8
     case .i8: .i8
+    case .f16: .f16
+    case .bf16: .bf16
+    case .bits: .binary
     }
   }
 
-  public var strideBytes: Int { rowHeaderBytes + dimension * stored.byteCount }
+  public var strideBytes: Int { rowHeaderBytes + dimension / stored.elementsInOne * stored.byteCount }
 
   /// Throws `.invalidArgument` (`.limitExceeded` for a dimension beyond the limit) and names file and offset.
   /// - Parameters:
@@ -48,6 +57,9 @@ public struct VectorFileLayout: Sendable, Equatable {
     case .fbin: try self.init(bin: .f32, head: head, size: size, path: path)
     case .u8bin: try self.init(bin: .u8, head: head, size: size, path: path)
     case .i8bin: try self.init(bin: .i8, head: head, size: size, path: path)
+    case .f16bin, .hbin: try self.init(bin: .f16, head: head, size: size, path: path)
+    case .bf16bin: try self.init(bin: .bf16, head: head, size: size, path: path)
+    case .bbin: try self.init(bin: .bits, head: head, size: size, path: path)
     case .fvecs: try self.init(vecs: .f32, head: head, size: size, path: path)
     case .bvecs: try self.init(vecs: .u8, head: head, size: size, path: path)
     case .npy:
@@ -96,7 +108,9 @@ public struct VectorFileLayout: Sendable, Equatable {
     stored: Stored, rows: UInt64, dimension: UInt64, dataOffset: Int, dimensionOffset: UInt64, size: UInt64,
     path: String
   ) throws(RoostError) {
-    try VectorFileLayout.check(dimension: Int64(clamping: dimension), path, offset: dimensionOffset)
+    let (elements, isTooLong) = dimension.multipliedReportingOverflow(by: UInt64(stored.elementsInOne))
+    try VectorFileLayout.check(
+      dimension: isTooLong ? .max : Int64(clamping: elements), path, offset: dimensionOffset)
     let stride = dimension * UInt64(stored.byteCount)
     let (bytes, isTooMuch) = rows.multipliedReportingOverflow(by: stride)
     let (end, isBeyond) = bytes.addingReportingOverflow(UInt64(dataOffset))
@@ -113,7 +127,7 @@ public struct VectorFileLayout: Sendable, Equatable {
     }
     self.stored = stored
     self.count = Int(rows)  // fits: rows × stride = bytes in a file
-    self.dimension = Int(dimension)
+    self.dimension = Int(elements)
     self.dataOffset = UInt64(dataOffset)
     self.rowHeaderBytes = 0
   }
@@ -145,7 +159,7 @@ public struct VectorFileLayout: Sendable, Equatable {
     _ raw: UnsafeRawBufferPointer, firstRow: Int, into target: UnsafeMutableRawBufferPointer, path: String
   ) throws(RoostError) {
     let rows = raw.count / strideBytes
-    let rowBytes = dimension * element.byteCount
+    let rowBytes = element.byteCount(dimension: dimension)
     precondition(raw.count == rows * strideBytes && target.count == rows * rowBytes)
     if rowHeaderBytes == 0 && stored != .f64 {
       target.copyMemory(from: raw)

@@ -61,7 +61,7 @@ public final class VectorFileReader {
     precondition(limit > 0)
     let rows = min(limit, count - position, max(1, VectorFileReader.batchBytesMax / layout.strideBytes))
     guard rows > 0 else { return nil }
-    let rowBytes = dimension * element.byteCount
+    let rowBytes = element.byteCount(dimension: dimension)
     let target = IOBuffer(count: rows * rowBytes)
     let offset = layout.dataOffset + UInt64(position) * UInt64(layout.strideBytes)
     let isPlain = layout.strideBytes == rowBytes
@@ -84,7 +84,7 @@ public final class VectorFileReader {
   public func rest(_ limit: Int = .max) async throws(RoostError) -> VectorRows {
     let first = position
     let rows = min(limit, count - first)
-    let rowBytes = dimension * element.byteCount
+    let rowBytes = element.byteCount(dimension: dimension)
     let whole = IOBuffer(count: rows * rowBytes)
     var done = 0
     while done < rows, let batch = try await next(rows - done) {

@@ -11,7 +11,7 @@ public struct VectorRows: Sendable {
   public let buffer: IOBuffer
 
   init(element: VectorElement, dimension: Int, count: Int, firstRow: Int, buffer: IOBuffer) {
-    precondition(buffer.count == count * dimension * element.byteCount)
+    precondition(buffer.count == count * element.byteCount(dimension: dimension))
     self.element = element
     self.dimension = dimension
     self.count = count
@@ -19,7 +19,7 @@ public struct VectorRows: Sendable {
     self.buffer = buffer
   }
 
-  public var rowBytes: Int { dimension * element.byteCount }
+  public var rowBytes: Int { element.byteCount(dimension: dimension) }
   public var bytes: UnsafeRawBufferPointer { buffer.bytes }
 
   /// The elements of one row in place, `[dimension]`; valid while the rows live.

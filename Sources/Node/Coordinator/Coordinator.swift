@@ -113,7 +113,7 @@ final class Coordinator: RequestHandler {
         .invalidArgument, "module '\(module.name)' is a filter, collection '\(name)' needs an embedder",
         at: "module \(module.name)")
     }
-    guard dimension == schema.dimension, schema.element == .f32 else {
+    guard dimension == schema.dimension, schema.element.isFloat else {
       throw RoostError(
         .invalidArgument,
         "module '\(module.name)' gives \(dimension) f32, collection '\(name)' holds \(schema.dimension) "

@@ -1,18 +1,33 @@
-// How a vector is stored: as given, except that f32 vectors are normalised for metric cosine.
+// How a vector is stored: as given, except that floats are rounded to the collection's type and, for metric
+// cosine, kept clear of overflow.
 
 import Core
 
 extension CollectionSchema {
   var shape: VectorShape { VectorShape(dimension: dimension, element: element, metric: metric) }
 
-  /// The stored bytes of a vector that `validate` has accepted.
+  /// The stored bytes of a vector that `validate` has accepted. For metric cosine f32 vectors are normalised, and
+  /// bf16 vectors with very large or very small elements are multiplied by a power of two, which changes no
+  /// direction but keeps sums of squares within the range of a float.
   func storedBytes(_ vector: Vector) -> [UInt8] {
-    guard metric == .cosine, element == .f32 else { return vector.bytes }
-    let values = vector.floats
+    let given = vector.rounded(to: element) ?? vector
+    guard metric == .cosine, element == .f32 || element == .bf16 else { return given.bytes }
+    let values = given.floats
+    let largest = values.reduce(0) { max($0, abs($1)) }
+    if element == .bf16 {
+      guard largest > 0, !(Self.bf16Safe ~= largest) else { return given.bytes }
+      // Two steps, as the factor itself may be out of range.
+      let shift = -Int(largest.exponent)
+      let scaled = values.map { Float(sign: .plus, exponent: shift, significand: $0) }
+      return Vector(scaled).rounded(to: .bf16)?.bytes ?? given.bytes
+    }
     // Scaled by the largest element first, so that the sum of squares neither overflows nor vanishes.
-    let largest = values.reduce(0) { max($0, Double(abs($1))) }
+    let scale = Double(largest)
     let norm =
-      values.reduce(0.0) { $0 + (Double($1) / largest) * (Double($1) / largest) }.squareRoot() * largest
+      values.reduce(0.0) { $0 + (Double($1) / scale) * (Double($1) / scale) }.squareRoot() * scale
     return values.map { Float(Double($0) / norm) }.withUnsafeBytes { Array($0) }
   }
+
+  /// Vectors whose largest element is in this range are stored as they are.
+  private static let bf16Safe: ClosedRange<Float> = 0x1p-40...0x1p40
 }

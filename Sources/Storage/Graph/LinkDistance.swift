@@ -64,7 +64,7 @@ final class LinkDistance: Sendable {
   /// Distances of identical vectors are at most this.
   private var roundingError: Float {
     switch vectors.shape.metric {
-    case .l2: 0
+    case .l2, .hamming: 0
     case .cosine: 1e-5
     case .innerProduct: Float(bitPattern: largestBits.load(ordering: .relaxed)) * 1e-5
     }

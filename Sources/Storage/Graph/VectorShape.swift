@@ -10,14 +10,15 @@ struct VectorShape: Sendable, Equatable {
   let metric: Metric
 
   init(dimension: Int, element: VectorElement, metric: Metric) {
-    precondition((1...Limits.dimensionMax).contains(dimension))
+    precondition((1...Limits.dimensionMax).contains(dimension) && dimension % element.dimensionStep == 0)
+    precondition(element.metrics.contains(metric))
     self.dimension = dimension
     self.element = element
     self.metric = metric
   }
 
   /// Bytes of one vector, without padding.
-  var rowBytes: Int { dimension * element.byteCount }
+  var rowBytes: Int { element.byteCount(dimension: dimension) }
 }
 
 /// The instructions that distance kernels may use. The raw values are those of the C dispatch.
@@ -26,6 +27,8 @@ enum KernelLevel: Int32, Sendable, CaseIterable {
   case neon = 1
   case avx2 = 2
   case avx512 = 3
+  /// With BF16 and VPOPCNTDQ.
+  case avx512bf16 = 4
 
   var isAvailable: Bool { roost_level_available(rawValue) != 0 }
   static var best: KernelLevel { KernelLevel(rawValue: roost_cpu_level()) ?? .portable }
@@ -34,7 +37,8 @@ enum KernelLevel: Int32, Sendable, CaseIterable {
 /// The distance of one shape, resolved once for the CPU at hand; smaller is nearer.
 ///
 /// l2: squared Euclidean distance. Inner product: the negated dot product. Cosine: 1 − cosine; f32
-/// vectors are taken as normalised, u8 and i8 are normalised here (a zero vector is at distance 1).
+/// vectors are taken as normalised, the others are normalised here (a zero vector is at distance 1).
+/// Hamming: the bits that differ.
 struct DistanceFunction: Sendable {
   private let one: roost_distance
   private let many: roost_distance_batch

@@ -3,7 +3,8 @@
 import CKernels
 import Core
 
-/// How vectors become codes: shift by the mean, rotate, round each dimension to one of 16 levels.
+/// How vectors become codes: shift by the mean, rotate, round each dimension to one of 16 levels. Binary vectors
+/// are codes already: all their bits, or bytes spread evenly over them.
 ///
 /// The random rotation spreads every vector's length evenly over the dimensions, so one scale a vector
 /// serves all of them (RaBitQ, arXiv:2405.12497; LVQ, arXiv:2304.04759).
@@ -12,24 +13,49 @@ struct CodeBook: Sendable {
   private static let magic: UInt32 = 0x3143_4f52  // "ROC1"
   private static let rotationSeed: UInt64 = 0x726f_6f73_7431
   private static let meanSample = 16_384
+  /// Bytes of a longer binary vector that make its code.
+  private static let binaryBytesMax = 128
 
   let shape: VectorShape
+  /// `[dimension]`; empty for binary vectors.
   private let mean: [Float]
   private let signs: [UInt64]
+  /// Bytes of codes in a row; scale and squared norm follow unless the vectors are binary.
+  let halfBytes: Int
+  /// From one coded row to the next.
+  let rowStride: Int
   let kernel: roost_code_kernel
 
-  /// - Parameter mean: `[dimension]`, the centre of the vectors (normalised ones for cosine).
+  /// - Parameter mean: `[dimension]`, the centre of the vectors (normalised ones for cosine); empty for binary.
   init(shape: VectorShape, mean: [Float], level: KernelLevel = .best) {
-    precondition(mean.count == shape.dimension)
+    precondition(mean.count == Self.meanCount(shape))
     self.shape = shape
     self.mean = mean
-    kernel = roost_code_kernel_at(level.rawValue)
+    kernel = Self.kernel(shape, level)
+    let isBinary = shape.element == .binary
+    halfBytes = isBinary ? min(shape.rowBytes, Self.binaryBytesMax) : (shape.dimension + 1) / 2
+    rowStride = (halfBytes + (isBinary ? 0 : 8) + 3) & ~3
     var random = SplitMix64(seed: Self.rotationSeed)
     signs = (0..<(4 * shape.dimension + 63) / 64).map { _ in random.next() }
   }
 
+  static func kernel(_ shape: VectorShape, _ level: KernelLevel) -> roost_code_kernel {
+    shape.element == .binary
+      ? roost_binary_code_kernel_at(level.rawValue) : roost_code_kernel_at(level.rawValue)
+  }
+
+  private static func meanCount(_ shape: VectorShape) -> Int {
+    shape.element == .binary ? 0 : shape.dimension
+  }
+
+  private var isBinary: Bool { shape.element == .binary }
+
   /// A book for `count` vectors, from the mean of an even sample of them.
   init(shape: VectorShape, count: Int, vector: (Int) -> UnsafeRawPointer) {
+    guard shape.element != .binary else {
+      self.init(shape: shape, mean: [])
+      return
+    }
     var sum = [Double](repeating: 0, count: shape.dimension)
     var floats = [Float](repeating: 0, count: shape.dimension)
     let sampled = min(count, Self.meanSample)
@@ -40,22 +66,18 @@ struct CodeBook: Sendable {
     self.init(shape: shape, mean: sum.map { Float($0 / Double(max(sampled, 1))) })
   }
 
-  /// Bytes of codes in a row; scale and squared norm follow.
-  var halfBytes: Int { (shape.dimension + 1) / 2 }
-  /// From one coded row to the next.
-  var rowStride: Int { (halfBytes + 8 + 3) & ~3 }
   /// From the start of the section to the first row.
-  static func headerBytes(dimension: Int) -> Int { (24 + dimension * 4 + 63) & ~63 }
+  static func headerBytes(_ shape: VectorShape) -> Int { (24 + meanCount(shape) * 4 + 63) & ~63 }
 
   /// Header, coded rows, where cells begin, and their coded centres.
   func sectionBytes(rows: Int, cells: Int) -> Int {
-    Self.headerBytes(dimension: shape.dimension) + (rows + cells) * rowStride + cells * 4
+    Self.headerBytes(shape) + (rows + cells) * rowStride + cells * 4
   }
 
   /// Magic, version, dimension, element, metric, row stride, number of cells (u32 each but the two bytes and
   /// their padding), the mean, zeros to a multiple of 64.
   func encodedHeader(cells: Int) -> [UInt8] {
-    var writer = ByteWriter(reserving: Self.headerBytes(dimension: shape.dimension))
+    var writer = ByteWriter(reserving: Self.headerBytes(shape))
     writer.u32(Self.magic)
     writer.u32(Self.formatVersion)
     writer.u32(UInt32(shape.dimension))
@@ -74,7 +96,7 @@ struct CodeBook: Sendable {
     shape: VectorShape, header: UnsafeRawBufferPointer, file: String, offset: UInt64
   ) throws(RoostError) -> (book: CodeBook, cells: Int) {
     func refuse(_ message: String) -> RoostError { .corrupted(message, file: file, offset: offset) }
-    guard header.count == headerBytes(dimension: shape.dimension) else {
+    guard header.count == headerBytes(shape) else {
       throw refuse("the header of the codes has \(header.count) bytes")
     }
     var reader = ByteReader(header)
@@ -87,8 +109,8 @@ struct CodeBook: Sendable {
     let stride = try reader.u32()
     let cells = Int(try reader.u32())
     var mean: [Float] = []
-    mean.reserveCapacity(shape.dimension)
-    for _ in 0..<shape.dimension { mean.append(try reader.f32()) }
+    mean.reserveCapacity(meanCount(shape))
+    for _ in 0..<meanCount(shape) { mean.append(try reader.f32()) }
     let book = CodeBook(shape: shape, mean: mean)
     guard stride == UInt32(book.rowStride) else { throw refuse("coded rows of \(stride) bytes") }
     return (book, cells)
@@ -96,12 +118,23 @@ struct CodeBook: Sendable {
 
   /// Codes one vector into `row` (`rowStride` bytes).
   func encode(_ vector: UnsafeRawPointer, into row: UnsafeMutableRawPointer, floats: inout [Float]) {
+    guard !isBinary else {
+      sample(vector, into: row.assumingMemoryBound(to: UInt8.self))
+      return
+    }
     Self.load(vector, shape, into: &floats)
     encode(&floats, into: row)
   }
 
-  /// Codes a vector of floats, for cosine normalised as `load` does it, whose memory is used up.
+  /// Codes a vector of floats as `load` makes them, or a mean of such, whose memory is used up.
   func encode(_ floats: inout [Float], into row: UnsafeMutableRawPointer) {
+    guard !isBinary else {
+      let bits = Vector(bits: floats.map { $0 > 0.5 }).bytes
+      bits.withUnsafeBytes { bits in
+        if let base = bits.baseAddress { sample(base, into: row.assumingMemoryBound(to: UInt8.self)) }
+      }
+      return
+    }
     var withMean: Float = 0
     for index in floats.indices {
       floats[index] -= mean[index]
@@ -114,24 +147,18 @@ struct CodeBook: Sendable {
     }
   }
 
+  /// Bytes of a binary vector, spread evenly.
+  private func sample(_ vector: UnsafeRawPointer, into row: UnsafeMutablePointer<UInt8>) {
+    let (count, total) = (halfBytes, shape.rowBytes)
+    for index in 0..<count {
+      row[index] = vector.load(fromByteOffset: index * total / count, as: UInt8.self)
+    }
+  }
+
   /// The elements as floats; for cosine, of length 1.
   static func load(_ vector: UnsafeRawPointer, _ shape: VectorShape, into floats: inout [Float]) {
-    switch shape.element {
-    case .f32:
-      for index in 0..<shape.dimension {
-        floats[index] = vector.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
-      }
-      return
-    case .u8:
-      for index in 0..<shape.dimension {
-        floats[index] = Float(vector.load(fromByteOffset: index, as: UInt8.self))
-      }
-    case .i8:
-      for index in 0..<shape.dimension {
-        floats[index] = Float(vector.load(fromByteOffset: index, as: Int8.self))
-      }
-    }
-    guard shape.metric == .cosine else { return }
+    roost_to_floats(Int32(shape.element.rawValue), vector, shape.dimension, &floats)
+    guard shape.metric == .cosine, shape.element != .f32 else { return }
     var squared: Float = 0
     for value in floats { squared += value * value }
     guard squared > 0 else { return }
@@ -143,6 +170,13 @@ struct CodeBook: Sendable {
   func prepare(_ query: CodeQuery, for vector: UnsafeRawPointer) {
     let dimension = shape.dimension
     query.resize(dimension: dimension, half: halfBytes)
+    guard !isBinary else {
+      query.low.withMemoryRebound(to: UInt8.self, capacity: halfBytes) { sample(vector, into: $0) }
+      query.parameters = roost_code_query(
+        low: query.low, high: query.high, half: halfBytes, base: 0, norm_weight: 0,
+        scale_weight: Float(shape.rowBytes) / Float(halfBytes), offset: 0)
+      return
+    }
     Self.load(vector, shape, into: &query.floats)
     var withMean: Float = 0
     for index in 0..<dimension {
@@ -168,7 +202,7 @@ struct CodeBook: Sendable {
     // −q·x = −q·mean − mean·x' − q'·x'. The rows hold |x'|², or mean·x' for the inner product.
     let (base, normWeight, productWeight): (Float, Float, Float) =
       switch shape.metric {
-      case .l2: (squared, 1, -2)
+      case .l2, .hamming: (squared, 1, -2)
       case .cosine: (squared / 2, 0.5, -1)
       case .innerProduct: (-withMean, -1, -1)
       }

@@ -86,7 +86,7 @@ final class CodeTable: Sendable {
   static func read(
     shape: VectorShape, file: PagedFile, section: Section, rowCount: Int
   ) async throws(RoostError) -> CodeTable {
-    let headerBytes = CodeBook.headerBytes(dimension: shape.dimension)
+    let headerBytes = CodeBook.headerBytes(shape)
     let place = UInt64(section.firstPage * PagedFile.pageBytes)
     func refuse(_ message: String) -> RoostError { .corrupted(message, file: file.path, offset: place) }
     guard section.byteCount >= headerBytes else {

@@ -32,10 +32,14 @@ extension CollectionSchema {
 }
 
 extension Vector {
-  /// The nearest vector of that element type.
+  /// The nearest vector of that element type; f32 when a value is too large for a smaller float.
   init(_ values: [Double], rounded element: VectorElement) {
     switch element {
-    case .f32: self.init(values.map { Float($0) })
+    case .f32, .f16, .bf16:
+      let floats = Vector(values.map { Float($0) })
+      self = floats.rounded(to: element) ?? floats
+    // The bit that most of the vectors have.
+    case .binary: self.init(bits: values.map { $0 > 0.5 })
     case .u8: self.init(values.map { UInt8(min(max($0.rounded(), 0), 255)) })
     case .i8: self.init(values.map { Int8(min(max($0.rounded(), -128), 127)) })
     }

@@ -126,7 +126,9 @@ struct SegmentFooter: Sendable, Equatable {
     self.metric = metric
     dimension = Int(try reader.u32())
     degree = Int(try reader.u32())
-    guard (1...Limits.dimensionMax).contains(dimension), (1...1024).contains(degree) else {
+    guard (1...Limits.dimensionMax).contains(dimension), (1...1024).contains(degree),
+      dimension % element.dimensionStep == 0, element.metrics.contains(metric)
+    else {
       throw RoostError(.corrupted, "dimension \(dimension) or degree \(degree) is impossible")
     }
     rowCount = Int(try reader.u32())

@@ -33,9 +33,13 @@ package struct BodyReader {
       throw RoostError(.corrupted, "unknown vector element", at: "byte \(at)")
     }
     let dimension = try fixed.count("dimension", atMost: Limits.dimensionMax)
+    guard dimension % element.dimensionStep == 0 else {
+      throw RoostError(
+        .corrupted, "\(dimension) is no dimension of \(element.name) vectors", at: "byte \(at)")
+    }
     if !isFirstRow { try BodyReader.skipPadding(&rows) }
     isFirstRow = false
-    return Vector(element: element, bytes: try rows.array(dimension * element.byteCount))
+    return Vector(element: element, bytes: try rows.array(element.byteCount(dimension: dimension)))
   }
 
   package mutating func optionalString(_ what: StaticString, atMost limit: Int) throws(RoostError) -> String?

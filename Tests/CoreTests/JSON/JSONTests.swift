@@ -85,6 +85,9 @@ import Testing
     }
     for vector in [
       Vector(floats), Vector((0...255).map { UInt8($0) }), Vector((-128...127).map { Int8($0) }),
+      Vector(bits: (0..<24).map { $0 % 5 == 0 }),
+      Vector(element: .f16, bytes: (0...0x7bff).flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }),
+      Vector(element: .bf16, bytes: (0...0x7f7f).flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }),
     ] {
       let json = try JSON(parsing: vector.json.text)
       #expect(try Vector(json: json, element: vector.element, at: "vector") == vector, "seed \(seed)")
@@ -106,6 +109,14 @@ import Testing
       let json = try JSON(parsing: text)
       let error = try #require(throws: RoostError.self) { _ = try PutRecord(json: json, element: .f32) }
       #expect(error.place == place, "\(text): \(error)")
+    }
+    for (digits, element) in [
+      ("70000", VectorElement.f16), ("3.4e38", .bf16), ("2", .binary), ("1", .binary),
+    ] {
+      // A single bit is no vector.
+      #expect(throws: RoostError.self) {
+        try Vector(json: .array([.number(digits)]), element: element, at: "v")
+      }
     }
     for digits in ["256", "-1", "1.5", "1e3"] {
       #expect(throws: RoostError.self) { try Vector(json: .array([.number(digits)]), element: .u8, at: "v") }

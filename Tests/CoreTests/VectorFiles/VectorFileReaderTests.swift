@@ -9,6 +9,8 @@ import Testing
     case .f32: Vector(values).bytes
     case .u8: Vector(values.map { UInt8($0) }).bytes
     case .i8: Vector(values.map { Int8($0) }).bytes
+    case .f16, .bf16: Vector(values).rounded(to: element)?.bytes ?? []
+    case .binary: Vector(bits: values.map { $0 > 0 }).bytes
     }
   }
 
@@ -50,6 +52,8 @@ import Testing
     return [
       "a.fbin": bin(rows, .f32), "a.u8bin": bin(rows, .u8), "a.i8bin": bin(rows, .i8),
       "a.fvecs": vecs(rows, .f32), "a.bvecs": vecs(rows, .u8),
+      "a.f16bin": bin(rows, .f16), "a.hbin": bin(rows, .f16), "a.bf16bin": bin(rows, .bf16),
+      "f2.npy": npy("<f2", rows.flatMap { bytes(of: $0, .f16) }),
       "f4.npy": npy("<f4", rows.flatMap { bytes(of: $0, .f32) }), "f8.npy": npy("<f8", version: 2, doubles),
       "u1.npy": npy("|u1", version: 3, rows.flatMap { bytes(of: $0, .u8) }),
       "i1.NPY": npy("|i1", rows.flatMap { bytes(of: $0, .i8) }),
@@ -70,6 +74,18 @@ import Testing
     #expect(rest.count == 2 && rest.firstRow == 21 && rest.vector(0).floats == Self.rows[21])
     #expect(throws: RoostError.self) { try reader.seek(toRow: 24) }
     await reader.close()
+  }
+
+  @Test func readsBits() async throws {
+    // The header counts bytes.
+    let bytes = Self.words(3, 2) + [1, 2, 3, 4, 5, 0x80]
+    let reader = try await VectorFileReader.open(
+      "a.bbin", files: BytesFileSystem(contents: ["a.bbin": bytes]))
+    #expect(reader.count == 3 && reader.dimension == 16 && reader.element == .binary)
+    try reader.seek(toRow: 2)
+    let row = try #require(try await reader.next(5))
+    #expect(row.vector(0) == Vector(element: .binary, bytes: [5, 0x80]))
+    #expect(row.vector(0).floats == [0, 0, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0])
   }
 
   @Test func boundsTheMemoryOfABatch() async throws {
@@ -99,6 +115,9 @@ import Testing
     ("a.fbin", words(.max, 4096), "a.fbin offset 8", "cut off"),
     ("a.fbin", words(1, 2, 0), "a.fbin offset 12", "cut off"),
     ("a.fbin", words(1, 1, 0, 0), "a.fbin offset 12", "left over"),
+    ("a.bbin", words(1, 513), "a.bbin offset 4", "dimension is 4104"),
+    ("a.bbin", words(1, .max), "a.bbin offset 4", "limit is 4096"),
+    ("a.f16bin", words(1, 3, 0), "a.f16bin offset 12", "cut off"),
     ("a.fvecs", [], "a.fvecs offset 0", "header alone needs 4"),
     ("a.fvecs", words(0), "a.fvecs offset 0", "dimension is 0"),
     ("a.fvecs", words(.max), "a.fvecs offset 0", "dimension is -1"),

@@ -146,6 +146,37 @@ import Testing
     #expect(mismatch.code == 64 && mismatch.error.contains("the file holds f32, the collection u8"))
   }
 
+  @Test func everyElementTypeComesAndGoes() async throws {
+    let node = try await Self.started()
+    for (element, vector) in [
+      ("f16", "[0.5,-0.25,65504.0,0.0]"), ("bf16", "[0.5,-0.25,1e+30,0.0]"), ("i8", "[-128,0,1,127]"),
+      ("binary", "[1,0,0,0,0,0,1,1]"),
+    ] {
+      let dimension = element == "binary" ? "8" : "4"
+      #expect(try await node.roost("create", element, "-d", dimension, "--element", element).code == 0)
+      #expect(try await node.roost("put", element, "1", "--vector", vector).code == 0)
+      let text = try await node.json("get", element, "1").text
+      let expected = vector.replacingOccurrences(of: "1e+30", with: "1.00025555e+30")
+      #expect(text.contains("\"vector\":" + expected), "\(text)")
+    }
+    #expect(try await node.json("list").text.contains("\"element\":\"binary\",\"metric\":\"hamming\""))
+    // Packed bits, floats that are rounded, and numbers that are too large.
+    try node.write("bits.u8bin", [2, 0, 0, 0, 1, 0, 0, 0, 0x83, 0xff])
+    #expect(
+      try await node.json("import", "binary", "bits.u8bin", "--first-id", "5")["imported"] == .number("2"))
+    let near = try await node.json("search", "binary", "--id", "5", "--k", "2").text
+    #expect(
+      near.contains("{\"id\":1,\"distance\":0.0") && near.contains("{\"id\":6,\"distance\":5.0"), "\(near)")
+    var floats = ByteWriter()
+    for word in [UInt32(1), 4] { floats.u32(word) }
+    for value in [Float(0.1), 1, 2, 3] { floats.f32(value) }
+    try node.write("f.fbin", floats.bytes)
+    #expect(try await node.json("import", "f16", "f.fbin")["imported"] == .number("1"))
+    #expect(try await node.json("get", "f16", "0").text.contains("[0.099975586,1.0,2.0,3.0]"))
+    let large = try await node.roost("put", "f16", "2", "--vector", "[1,1,1,1e6]")
+    #expect(large.code == 64 && large.error.contains("1e6 does not fit f16"), "\(large.error)")
+  }
+
   @Test func mistakesAreNamed() async throws {
     let node = try await Self.started()
     #expect(try await node.roost("create", "pts", "-d", "2", "-m", "cosine").code == 0)
@@ -161,6 +192,9 @@ import Testing
       (["create", "new", "-d", "0"], 64, "dimension 0"),
       (["create", "new", "-d", "9999"], 64, "9999"),
       (["create", "new", "-d", "2", "--metric", "l3"], 64, "metric"),
+      (["create", "new", "-d", "12", "--element", "binary"], 64, "multiple of 8"),
+      (["create", "new", "-d", "8", "--element", "binary", "-m", "l2"], 64, "only hamming"),
+      (["create", "new", "-d", "8", "-m", "hamming"], 64, "only l2, ip, cosine"),
       (["create", "new", "-d", "2", "--embedder", "m"], 64, "--text-field"),
       (["count", "nope"], 2, "nope"),
       (["import", "nope", "zero.jsonl"], 2, "hint: there are: pts"),
@@ -226,7 +260,7 @@ import Testing
       #expect(run.out.contains("EXAMPLES"), "\(command)")
     }
     let create = try await RoostProcess.run(["create", "--help"]).out
-    #expect(create.contains("(default: f32)") && create.contains("(default: l2)"), "\(create)")
+    #expect(create.contains("(default: f32)") && create.contains("hamming"), "\(create)")
     let unknown = try await RoostProcess.run(["frobnicate"])
     #expect(unknown.code == 64 && unknown.error.contains("frobnicate"))
     #expect(try await RoostProcess.run([]).out.contains("SUBCOMMANDS"))

@@ -7,8 +7,8 @@ import Testing
 @Suite struct CollectionTests {
   static let small = StorageOptions(memtableRows: 128, memtableEntryBytes: 1 << 20)
 
-  @Test(arguments: Metric.allCases, VectorElement.allCases)
-  func exactSearchIsExactAndGraphSearchIsClose(_ metric: Metric, _ element: VectorElement) async throws {
+  @Test(arguments: vectorPairs)
+  func exactSearchIsExactAndGraphSearchIsClose(_ element: VectorElement, _ metric: Metric) async throws {
     let folder = TemporaryFolder()
     let schema = CollectionSchema(dimension: 24, element: element, metric: metric)
     let collection = try await Collection.create(
@@ -40,7 +40,8 @@ import Testing
         #expect(hit.payload == records[hit.id]?.payload)
       }
       let walked = try await collection.search(SearchQuery(target: .vector(query), k: 10, effort: 100))
-      hits += Set(walked.map(\.id)).intersection(exact.map(\.id)).count
+      // Hamming distances are few, so another record may be as near.
+      hits += walked.count { $0.distance <= (exact.last?.distance ?? 0) }
     }
     #expect(Double(hits) / Double(queries * 10) >= 0.95)
     #expect(try await collection.count() == records.count)

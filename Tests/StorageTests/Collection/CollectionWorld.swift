@@ -26,6 +26,12 @@ extension SplitMix64 {
   mutating func vector(_ schema: CollectionSchema) -> Vector {
     switch schema.element {
     case .f32: Vector((0..<schema.dimension).map { _ in unitFloat() })
+    case .f16, .bf16:
+      Vector((0..<schema.dimension).map { _ in unitFloat() }).rounded(to: schema.element)
+        ?? Vector(element: schema.element, bytes: [])
+    case .binary:
+      Vector(
+        element: .binary, bytes: (0..<schema.dimension / 8).map { _ in UInt8(truncatingIfNeeded: next()) })
     case .u8: Vector((0..<schema.dimension).map { _ in UInt8(1 + below(255)) })
     case .i8: Vector((0..<schema.dimension).map { _ in Int8(below(255) - 127) })
     }
@@ -46,6 +52,7 @@ func referenceDistance(_ a: Vector, _ b: Vector, _ metric: Metric) -> Double {
   let (x, y) = (a.floats.map(Double.init), b.floats.map(Double.init))
   let dot = zip(x, y).reduce(0) { $0 + $1.0 * $1.1 }
   switch metric {
+  case .hamming: return zip(x, y).reduce(0) { $0 + abs($1.0 - $1.1) }
   case .l2: return zip(x, y).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
   case .innerProduct: return -dot
   case .cosine:

@@ -5,6 +5,11 @@ import Testing
 
 @testable import Storage
 
+/// Every element type with each of its metrics.
+let vectorPairs: [(VectorElement, Metric)] = VectorElement.allCases.flatMap { element in
+  element.metrics.map { (element, $0) }
+}
+
 struct ClusteredVectors {
   let shape: VectorShape
   let rows: [[UInt8]]
@@ -51,6 +56,8 @@ struct ClusteredVectors {
     switch shape.element {
     case .u8: return values.map { UInt8(min(max($0 * 32 + 128, 0), 255)) }
     case .i8: return values.map { UInt8(bitPattern: Int8(min(max($0 * 32, -128), 127))) }
+    case .binary: return Vector(bits: values.map { $0 > 0 }).bytes
+    case .f16, .bf16: return Vector(values).rounded(to: shape.element)?.bytes ?? []
     case .f32:
       let norm = shape.metric == .cosine ? values.reduce(0) { $0 + $1 * $1 }.squareRoot() : 1
       return values.map { $0 / norm }.withUnsafeBytes { Array($0) }

@@ -7,7 +7,7 @@ import Testing
 @testable import Storage
 
 @Suite struct GrowingGraphTests {
-  @Test(arguments: VectorElement.allCases, Metric.allCases)
+  @Test(arguments: vectorPairs)
   func recallIsHigh(element: VectorElement, metric: Metric) throws {
     let data = ClusteredVectors(
       shape: VectorShape(dimension: 24, element: element, metric: metric), count: 500, seed: 1)
@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  @Test(arguments: Metric.allCases)
+  @Test(arguments: VectorElement.f32.metrics)
   func duplicatesStayReachable(metric: Metric) async throws {
     let shape = VectorShape(dimension: 8, element: .f32, metric: metric)
     let base = ClusteredVectors(shape: shape, count: 120, seed: 4)

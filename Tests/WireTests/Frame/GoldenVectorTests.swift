@@ -64,6 +64,24 @@ private enum Samples {
             PutRecord(id: .number(.max), vector: Vector([1, 2, 3] as [UInt8])),
           ]))
     ),
+    (
+      "create-collection-binary",
+      .createCollection(
+        CreateCollectionRequest(
+          collection: "prints", schema: CollectionSchema(dimension: 16, element: .binary)))
+    ),
+    (
+      "put-elements",
+      .put(
+        PutRequest(
+          collection: "books",
+          records: [
+            PutRecord(id: .number(1), vector: Vector([-128, 0, 127] as [Int8])),
+            PutRecord(id: .number(2), vector: vector.rounded(to: .f16)),
+            PutRecord(id: .number(3), vector: vector.rounded(to: .bf16)),
+            PutRecord(id: .number(4), vector: Vector(bits: (0..<16).map { $0 % 3 == 0 })),
+          ]))
+    ),
     ("delete", .delete(DeleteRequest(collection: "books", ids: [.number(1), .key("a")]))),
     ("get", .get(GetRequest(collection: "books", ids: [.number(1), .key("a")], includeVector: true))),
     (
@@ -437,6 +455,24 @@ private enum Samples {
       (
         "varint", "a varint that is not minimal", "request", .protocolViolation,
         Samples.raw(.flush, [0, 0, 0, 0, 0x81, 0x00, 0x63, 0])
+      ),
+      (
+        "vectors-bits", "a binary vector of 12 bits", "request", .protocolViolation,
+        Samples.raw(
+          .put,
+          body {
+            $0.u32(64)
+            $0.string("c")
+            $0.count(1)
+            RecordID.number(1).encode(into: &$0)
+            $0.u8(1)
+            $0.u8(VectorElement.binary.rawValue)
+            $0.count(12)
+            $0.count(0)
+            $0.count(0)
+            $0.pad(to: 64)
+            $0.raw([1, 2])
+          })
       ),
       (
         "vectors-unaligned", "vectors that begin at byte 5", "request", .protocolViolation,

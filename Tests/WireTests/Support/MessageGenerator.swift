@@ -31,8 +31,12 @@ struct MessageGenerator {
 
   mutating func vector() -> Vector {
     let dimension = below(70) + 1
-    switch below(3) {
+    switch below(5) {
     case 0: return Vector((0..<dimension).map { _ in Float(below(1000)) / 7 - 50 })
+    case 3:
+      let element = flip() ? VectorElement.f16 : .bf16
+      return Vector(element: element, bytes: (0..<2 * dimension).map { _ in UInt8(below(256)) })
+    case 4: return Vector(element: .binary, bytes: (0..<dimension).map { _ in UInt8(below(256)) })
     case 1: return Vector((0..<dimension).map { _ in UInt8(below(256)) })
     default: return Vector((0..<dimension).map { _ in Int8(below(256) - 128) })
     }
@@ -80,9 +84,12 @@ struct MessageGenerator {
   }
 
   mutating func schema() -> CollectionSchema {
-    CollectionSchema(
-      dimension: below(Limits.dimensionMax) + 1, element: VectorElement.allCases[below(3)],
-      metric: Metric.allCases[below(3)], degree: flip() ? 32 : 64, buildEffort: below(900) + 16,
+    let element = VectorElement.allCases[below(VectorElement.allCases.count)]
+    let step = element.dimensionStep
+    return CollectionSchema(
+      dimension: (below(Limits.dimensionMax / step) + 1) * step, element: element,
+      metric: element.metrics[below(element.metrics.count)], degree: flip() ? 32 : 64,
+      buildEffort: below(900) + 16,
       embedder: maybe { EmbedderReference(module: $0.name(), sourceField: "f" + $0.text()) },
       indexing: flip() ? .all : flip() ? .none : .fields((0..<below(4)).map { "field\($0)" }))
   }

@@ -11,18 +11,20 @@ struct CreateCommand: AsyncParsableCommand {
       EXAMPLES
         roost create images --dimension 512 --metric cosine
         roost create codes --dimension 128 --element u8
+        roost create prints --dimension 1024 --element binary
         roost create packages --dimension 256 --metric cosine --embedder ngrams --text-field description
         roost create logs --dimension 64 --index level,host,time
       """)
 
   @Argument(help: "The name: letters, digits, '-', '_' and '.'.")
   var name: String
-  @Option(name: .shortAndLong, help: "Elements of a vector, 1 to \(Limits.dimensionMax).")
+  @Option(
+    name: .shortAndLong, help: "Elements of a vector, bits of a binary one: 1 to \(Limits.dimensionMax).")
   var dimension: Int
   @Option(help: "Type of the elements.")
   var element = ElementChoice.f32
-  @Option(name: .shortAndLong, help: "How distance is measured.")
-  var metric = MetricChoice.l2
+  @Option(name: .shortAndLong, help: "How distance is measured; without it, l2, or hamming for bits.")
+  var metric: MetricChoice?
   @Option(help: "Neighbours of a graph node: 32, or 64 for hard data.")
   var degree = 32
   @Option(help: "Candidates looked at when a vector is linked into the graph, 16 to 1000.")
@@ -47,7 +49,7 @@ struct CreateCommand: AsyncParsableCommand {
 
   func run() async throws {
     let schema = CollectionSchema(
-      dimension: dimension, element: element.element, metric: metric.metric, degree: degree,
+      dimension: dimension, element: element.element, metric: metric?.metric, degree: degree,
       buildEffort: buildEffort,
       embedder: embedder.flatMap { module in
         textField.map { EmbedderReference(module: module, sourceField: $0) }

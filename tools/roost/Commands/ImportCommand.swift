@@ -11,9 +11,9 @@ struct ImportCommand: AsyncParsableCommand {
     discussion: """
       The extension names the format. A .jsonl file has one record a line:
         {"id": 7, "vector": [0.1, 0.2], "payload": {"title": "a"}}
-      Without an id, the number of the line is the id. Vector files (.fbin, .u8bin, .i8bin, .fvecs,
-      .bvecs, .npy) hold vectors only; the number of the row is the id. So ids are the same each time,
-      and an import that was interrupted is finished with --resume.
+      Without an id, the number of the line is the id. Vector files (.fbin, .u8bin, .i8bin,
+      .f16bin, .bf16bin, .bbin, .fvecs, .bvecs, .npy) hold vectors only; the number of the row is the id. So
+      ids are the same each time, and an import that was interrupted is finished with --resume.
 
       EXAMPLES
         roost import images vectors.fbin
@@ -83,7 +83,9 @@ struct ImportCommand: AsyncParsableCommand {
     guard VectorFileFormat(path: file) != nil else {
       throw RoostError(
         .invalidArgument, "the extension names no format", at: file,
-        remedy: "the formats are .jsonl, .fbin, .u8bin, .i8bin, .fvecs, .bvecs, .npy")
+        remedy:
+          "the formats are .jsonl, \(VectorFileFormat.allCases.map { ".\($0.rawValue)" }.joined(separator: ", "))"
+      )
     }
     return try await VectorFileSource(
       file, schema: schema, firstID: firstId, skip: skip, limit: limit, files: runtime.files)

@@ -16,13 +16,17 @@ final class VectorFileSource: RecordSource {
     self.reader = reader
     self.schema = schema
     self.firstID = firstID
-    guard reader.dimension == schema.dimension else {
+    // Bytes of packed bits, as `numpy.packbits` makes them.
+    let isPacked = reader.element == .u8 && schema.element == .binary
+    guard reader.dimension * (isPacked ? 8 : 1) == schema.dimension else {
       throw RoostError(
         .invalidArgument,
         "the file has vectors of dimension \(reader.dimension), the collection of \(schema.dimension)",
         at: path)
     }
-    guard reader.element == schema.element || schema.element == .f32 else {
+    guard
+      reader.element == schema.element || isPacked || (reader.element != .binary && schema.element.isFloat)
+    else {
       throw RoostError(
         .invalidArgument, "the file holds \(reader.element.name), the collection \(schema.element.name)",
         at: path)
@@ -37,16 +41,14 @@ final class VectorFileSource: RecordSource {
   var fraction: Double? { end == 0 ? 1 : Double(reader.position) / Double(end) }
 
   func next(_ limit: Int) async throws(RoostError) -> [PutRecord] {
-    let rowBytes = schema.dimension * schema.element.byteCount
+    let rowBytes = schema.element.byteCount(dimension: schema.dimension)
     let wanted = min(limit, end - reader.position, max(1, batchBytesMax / rowBytes))
     guard wanted > 0, let rows = try await reader.next(wanted) else { return [] }
     var records: [PutRecord] = []
     records.reserveCapacity(rows.count)
     for index in 0..<rows.count {
       let row = rows.firstRow + index
-      var vector = rows.vector(index)
-      // Bytes go into a collection of floats as the numbers that they are.
-      if vector.element != schema.element { vector = Vector(vector.floats) }
+      let vector = rows.vector(index).fitted(to: schema)
       let record = PutRecord(id: .number(firstID + UInt64(row)), vector: vector)
       try schema.check(record, at: "\(reader.path) row \(row)")
       records.append(record)
@@ -55,4 +57,13 @@ final class VectorFileSource: RecordSource {
   }
 
   func close() async { await reader.close() }
+}
+
+extension Vector {
+  /// A vector out of a file as the collection wants it: other numbers as floats, rounded where they must be, and
+  /// bytes as packed bits. What does not fit stays as it is, to be refused.
+  func fitted(to schema: CollectionSchema) -> Vector {
+    if element == .u8 && schema.element == .binary { return Vector(element: .binary, bytes: bytes) }
+    return rounded(to: schema.element) ?? self
+  }
 }

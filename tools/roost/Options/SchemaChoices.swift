@@ -5,29 +5,35 @@ import ArgumentParser
 import Core
 
 enum ElementChoice: String, CaseIterable, ExpressibleByArgument {
-  case f32, u8, i8
+  case f32, f16, bf16, u8, i8, binary
 
   init?(argument: String) { self.init(rawValue: argument.lowercased()) }
 
   var defaultValueDescription: String {
     switch self {
     case .f32: "Floating point, 4 bytes."
+    case .f16: "IEEE half precision, 2 bytes."
+    case .bf16: "The range of f32 with 8 bits of precision, 2 bytes."
     case .u8: "Whole numbers 0 to 255, 1 byte."
     case .i8: "Whole numbers -128 to 127, 1 byte."
+    case .binary: "Bits, 8 a byte; the dimension is a multiple of 8."
     }
   }
 
   var element: VectorElement {
     switch self {
     case .f32: .f32
+    case .f16: .f16
+    case .bf16: .bf16
     case .u8: .u8
     case .i8: .i8
+    case .binary: .binary
     }
   }
 }
 
 enum MetricChoice: String, CaseIterable, ExpressibleByArgument {
-  case l2, ip, cosine
+  case l2, ip, cosine, hamming
 
   init?(argument: String) { self.init(rawValue: argument.lowercased()) }
 
@@ -36,6 +42,7 @@ enum MetricChoice: String, CaseIterable, ExpressibleByArgument {
     case .l2: "Squared Euclidean distance."
     case .ip: "Inner product, negated so that smaller is nearer."
     case .cosine: "1 - cosine; f32 vectors are stored at length 1."
+    case .hamming: "Bits that differ; for binary vectors, which have no other."
     }
   }
 
@@ -44,6 +51,7 @@ enum MetricChoice: String, CaseIterable, ExpressibleByArgument {
     case .l2: .l2
     case .ip: .innerProduct
     case .cosine: .cosine
+    case .hamming: .hamming
     }
   }
 }

@@ -85,8 +85,7 @@ struct TargetOptions: ParsableArguments {
       throw RoostError(
         .invalidArgument, "the file has \(reader.count) rows, there is no row \(row)", at: path)
     }
-    var found = rows.vector(0)
-    if found.element != schema.element, schema.element == .f32 { found = Vector(found.floats) }
+    let found = rows.vector(0).fitted(to: schema)
     try schema.validate(found)
     return found
   }
