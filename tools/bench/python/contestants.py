@@ -20,13 +20,14 @@ class Contestant:
     two Python threads call with one query each."""
 
     calls, parameters, package = "one", EFFORTS, None
+    rows_max = 300_000  # more would take this one more than a few minutes on two cores
 
     def __init__(self, name):
         self.name = name
 
     def wants(self, data):
         """Whether it takes part on this data set; what takes too long to build does not."""
-        return True
+        return len(data.base()) <= self.rows_max
 
 
 class Hnswlib(Contestant):
@@ -107,6 +108,7 @@ class Usearch(Contestant):
 
 class Faiss(Contestant):
     package = "faiss-cpu"
+    rows_max = 100_000_000
 
     def _metric(self, data):
         import faiss
@@ -181,9 +183,6 @@ class Svs(Contestant):
 
     package = "scalable-vs"
 
-    def wants(self, data):
-        return len(data.base()) <= 300_000
-
     def build(self, data, rows, folder):
         import svs
 
@@ -219,17 +218,11 @@ class Svs(Contestant):
 
 class QdrantEdge(Contestant):
     package = "qdrant-edge-py"
+    calls = "threads"
 
     def __init__(self, name, quantized):
         super().__init__(name)
-        self.quantized = quantized
-
-    @property
-    def calls(self):
-        return "threads"
-
-    def wants(self, data):
-        return len(data.base()) <= 300_000
+        self.quantized, self.shard = quantized, None
 
     def build(self, data, rows, folder):
         import qdrant_edge as q
@@ -262,6 +255,8 @@ class QdrantEdge(Contestant):
     def open(self, data, folder, threads):
         import qdrant_edge as q
 
+        if self.shard:
+            self.shard.close()  # two at a time may not have it open
         self.shard = q.EdgeShard.load(os.path.join(folder, "shard"))
 
     def prepare(self, queries):
@@ -295,9 +290,6 @@ class DiskANN(Contestant):
     @property
     def shared(self):
         return "diskannpy"  # the index serves all settings of the cache
-
-    def wants(self, data):
-        return len(data.base()) <= 300_000
 
     def build(self, data, rows, folder):
         import diskannpy

@@ -6,6 +6,7 @@ import chart
 import sections
 from contestants import PEERS
 from environment import RESULTS, ROOT, versions
+from goals import Goals
 from results import Results
 from sections import number, table
 from vectorfiles import DataSet, is_finished
@@ -41,6 +42,7 @@ class Page:
             if name.endswith(".svg"):
                 os.remove(os.path.join(PICTURES, name))
         self.introduction()
+        self.goals()
         for name in self.sets:
             self.contest(name)
         self.space()
@@ -75,6 +77,16 @@ class Page:
             "call, except *faiss IVF*, which gets all queries in one call. Two threads: queries side by side; "
             "peers with threads of their own get all queries in one call.",
         )
+
+    def goals(self):
+        goals = Goals()
+        for name in self.sets:
+            results = Results(name)
+            if results.threads():
+                goals.add_contest(name, results)
+        goals.add_rest()
+        if goals.rows:
+            self.add("## Goals", table(["what", "wanted", "measured", "reached"], goals.rows))
 
     def about(self, name):
         data = DataSet(name)
@@ -123,9 +135,10 @@ class Page:
             *(f"q/s @{recall:.2f}" for recall in RECALLS),
             "mean µs @0.95",
             "p99 µs @0.95",
+            "CPU µs @0.95",
         ]
         if kind == "disk":
-            head.append("reads per query @0.95")
+            head += ["reads per query @0.95", "memory MB"]
         rows = []
         for name in names:
             for threads in results.threads():
@@ -138,9 +151,17 @@ class Page:
                     threads,
                     *(f"– (max {top:.3f})" if cell is None else number(cell) for cell in cells),
                 ]
-                row += [number(results.at(name, threads, 0.95, key)) for key in ("mean_us", "p99_us")]
+                row += [
+                    number(results.at(name, threads, 0.95, key)) for key in ("mean_us", "p99_us", "cpu_us")
+                ]
                 if kind == "disk":
-                    row.append(number(results.at(name, threads, 0.95, "ios_per_query"), 1))
+                    memory = results.at(name, threads, 0.95, "heap_bytes") or results.about(name).get(
+                        "rss_bytes"
+                    )
+                    row += [
+                        number(results.at(name, threads, 0.95, "ios_per_query"), 1),
+                        number(memory / 1e6 if memory else None),
+                    ]
                 rows.append(row)
         return table(head, rows)
 
@@ -158,11 +179,25 @@ class Page:
                     best = max(rivals, key=rivals.get, default=None)
                     figure = results.at(mine, threads, recall)
                     if figure and best and rivals[best]:
-                        said.append([threads, f"{recall:.2f}", best, f"{figure / rivals[best]:.2f}"])
+                        row = [threads, f"{recall:.2f}", best, f"{figure / rivals[best]:.2f}"]
+                        for key in ("mean_us", "cpu_us"):
+                            times = [results.at(name, threads, recall, key) for name in (mine, best)]
+                            row.append(f"{times[0] / times[1]:.2f}" if all(times) else "–")
+                        said.append(row)
             if said:
                 self.add(
                     f"`{mine}` against the best peer:",
-                    table(["threads", "recall@10", "best peer", "times its queries/s"], said),
+                    table(
+                        [
+                            "threads",
+                            "recall@10",
+                            "best peer",
+                            "times its queries/s",
+                            "times its mean latency",
+                            "times its CPU",
+                        ],
+                        said,
+                    ),
                 )
             one, two = results.at(mine, 1, 0.95), results.at(mine, 2, 0.95)
             if one and two:

@@ -48,7 +48,16 @@ class Results:
         made = []
         for lines in by_parameter.values():
             point = {}
-            for key in ("recall10", "qps", "mean_us", "p50_us", "p99_us", "ios_per_query"):
+            for key in (
+                "recall10",
+                "qps",
+                "mean_us",
+                "p50_us",
+                "p99_us",
+                "cpu_us",
+                "ios_per_query",
+                "heap_bytes",
+            ):
                 values = [line[key] for line in lines if key in line]
                 if values:
                     point[key] = statistics.median(values)

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from environment import CACHE, RESULTS, ROOT
-from ours import BENCH, MEBIBYTE, floats
+from ours import BENCH, floats, from_disk, help_text
 from vectorfiles import DataSet, is_finished
 
 sys.path.insert(0, os.path.join(ROOT, "tools", "python"))
@@ -103,9 +103,12 @@ def ring(step):
 
 
 def saturation(step):
-    """Reads per second that searches from disk make, by how many go on side by side."""
+    """Reads per second that searches from disk make, by how many go on side by side on both cores."""
     name = "sift200k" if is_finished("sift200k") else "made1m"
     data = DataSet(name)
+    side_by_side = ["--threads", "2", "--concurrency", "1,4,16,32,64"]
+    if "--concurrency" not in help_text():
+        side_by_side = ["--threads", "2,8,32,64"]
     step.bench(
         "ann",
         "--base",
@@ -118,17 +121,18 @@ def saturation(step):
         data.metric,
         "--directory",
         os.path.join(CACHE, "bench", name, "f32"),
-        *floats(data),
         "--effort",
         "24",
-        "--memory",
-        str(32 * len(data.base()) + 16 * MEBIBYTE),
-        "--threads",
-        "1,4,16,64",
+        *from_disk(16)(data),
+        *side_by_side,
         "--seconds",
         str(step.options.seconds * 2),
         data=name,
     )
+    for line in step.lines:
+        if "recall10" in line:
+            line["side_by_side"] = line["threads"] * line.get("concurrency", 1)
+            line["reads_per_s"] = line.get("reads_per_s", line["qps"] * line["ios_per_query"])
 
 
 def get(step):
@@ -172,7 +176,21 @@ def filters(step):
 
 
 def stream(step):
-    step.bench("stream", "--directory", os.path.join(CACHE, "bench", "stream"))
+    place = ["--directory", os.path.join(CACHE, "bench", "stream")]
+    if is_finished("sift200k"):
+        data = DataSet("sift200k")
+        step.bench(
+            "stream",
+            "--base",
+            data.path("base"),
+            "--queries",
+            data.path("query"),
+            *floats(data),
+            *place,
+            data=data.name,
+        )
+    else:
+        step.bench("stream", *place)
 
 
 # Start, memory at rest and size.

@@ -5,6 +5,7 @@ import unittest
 import xml.dom.minidom
 
 import chart
+from goals import Goals
 from results import Results
 
 
@@ -51,6 +52,36 @@ class ResultsTests(unittest.TestCase):
         found = results({"count": 5, "build_s": 12.0}, {"count": 5, "build_s": 0.0, "rss_bytes": 7})
         self.assertEqual(found.about("a")["build_s"], 12.0)
         self.assertEqual(found.about("a")["rss_bytes"], 7)
+
+
+class GoalsTests(unittest.TestCase):
+    def test_a_goal_is_reached_at_its_value_and_left_out_without_a_figure(self):
+        goals = Goals()
+        goals.at_least("a", 2.0, 2.0)
+        goals.at_least("b", 2.0, 1.9)
+        goals.at_most("c", 2.0, 2.1)
+        goals.at_most("d", 2.0, None)
+        self.assertEqual([row[3] for row in goals.rows], ["yes", "**no**", "**no**"])
+
+    def test_compares_with_the_best_peer_of_the_same_kind(self):
+        found = results()
+        for peer, qps, latency in [
+            ("roost", 900, 10),
+            ("roost ssd", 300, 40),
+            ("slow", 100, 90),
+            ("quick", 300, 50),
+            ("diskannpy", 60, 100),
+        ]:
+            for threads in (1, 2):
+                line = {"peer": peer, "threads": threads, "mean_us": latency}
+                found.lines.append({**point(1.0, qps * threads, 10), **line})
+        goals = Goals()
+        goals.add_contest("d", found)
+        measured = {row[0].removeprefix("d: "): row[2] for row in goals.rows}
+        self.assertEqual(measured["in memory, 1 thread, recall 0.95, queries/s by the best peer's"], "3.00")
+        self.assertEqual(measured["in memory, 2 threads by 1 thread, recall 0.95"], "2.00")
+        self.assertEqual(measured["roost ssd, 2 threads, queries/s by the best diskannpy's"], "5.00")
+        self.assertEqual(measured["roost ssd, mean latency by the best diskannpy's"], "0.40")
 
 
 class ChartTests(unittest.TestCase):
