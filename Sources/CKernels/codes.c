@@ -3,23 +3,87 @@
 #include "distance_levels.h"
 #include <string.h>
 
+// Butterflies between elements `step` and more apart.
+static inline __attribute__((always_inline)) void transform(float *part, size_t power, size_t step) {
+  for (; step < power; step *= 2)
+    for (size_t block = 0; block < power; block += 2 * step)
+      for (size_t i = block; i < block + step; i++) {
+        float a = part[i], b = part[i + step];
+        part[i] = a + b;
+        part[i + step] = a - b;
+      }
+}
+
+static void flip_and_transform_portable(float *vector, size_t dimension, const uint64_t *signs, size_t bit,
+                                        float *part, size_t power) {
+  for (size_t i = 0; i < dimension; i++, bit++)
+    if (signs[bit / 64] >> (bit % 64) & 1) vector[i] = -vector[i];
+  transform(part, power, 1);
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define AVX512F __attribute__((target("avx512f,avx512dq")))
+
+// Butterflies within a register: each element plus or minus the one that `swapped` puts in its place.
+#define WITHIN(x, swapped, minus) _mm512_add_ps(swapped, _mm512_xor_ps(x, minus))
+#define BETWEEN(a, b)                  \
+  do {                                 \
+    __m512 sum = _mm512_add_ps(a, b);  \
+    b = _mm512_sub_ps(a, b);           \
+    a = sum;                           \
+  } while (0)
+
+// `vectors` registers of 16, a power of two up to 8, transformed as one.
+AVX512F static inline __attribute__((always_inline)) void transform_registers(float *part, int vectors) {
+  const __m512 minus = _mm512_set1_ps(-0.0f);
+  const __m512 minus1 = _mm512_maskz_mov_ps(0xaaaa, minus), minus2 = _mm512_maskz_mov_ps(0xcccc, minus);
+  const __m512 minus4 = _mm512_maskz_mov_ps(0xf0f0, minus), minus8 = _mm512_maskz_mov_ps(0xff00, minus);
+  __m512 x[8];
+  for (int i = 0; i < vectors; i++) {
+    __m512 y = _mm512_loadu_ps(part + i * 16);
+    y = WITHIN(y, _mm512_permute_ps(y, 0xb1), minus1);
+    y = WITHIN(y, _mm512_permute_ps(y, 0x4e), minus2);
+    y = WITHIN(y, _mm512_shuffle_f32x4(y, y, 0xb1), minus4);
+    x[i] = WITHIN(y, _mm512_shuffle_f32x4(y, y, 0x4e), minus8);
+  }
+  for (int step = 1; step < vectors; step *= 2)
+    for (int i = 0; i < vectors; i++)
+      if ((i & step) == 0) BETWEEN(x[i], x[i + step]);
+  for (int i = 0; i < vectors; i++) _mm512_storeu_ps(part + i * 16, x[i]);
+}
+
+AVX512F static void flip_and_transform_avx512(float *vector, size_t dimension, const uint64_t *signs,
+                                              size_t bit, float *part, size_t power) {
+  for (size_t i = 0; i < dimension; i += 16, bit += 16) {
+    size_t count = dimension - i < 16 ? dimension - i : 16;
+    uint64_t bits = signs[bit / 64] >> (bit % 64);
+    if (bit % 64 + count > 64) bits |= signs[bit / 64 + 1] << (64 - bit % 64);
+    __mmask16 used = (__mmask16)((1u << count) - 1);
+    __m512 x = _mm512_maskz_loadu_ps(used, vector + i);
+    _mm512_mask_storeu_ps(vector + i, used,
+                          _mm512_mask_xor_ps(x, (__mmask16)bits, x, _mm512_set1_ps(-0.0f)));
+  }
+  if (power == 16) return transform_registers(part, 1);
+  if (power == 32) return transform_registers(part, 2);
+  if (power == 64) return transform_registers(part, 4);
+  for (size_t i = 0; i < power; i += 128) transform_registers(part + i, 8);
+  transform(part, power, 128);
+}
+#endif
+
 void roost_rotate(float *vector, size_t dimension, const uint64_t *signs) {
   size_t power = 1;
   while (power * 2 <= dimension) power *= 2;
   const float norm = 1.0f / (float)sqrt((double)power);
   for (size_t round = 0; round < 4; round++) {
-    for (size_t i = 0; i < dimension; i++) {
-      size_t bit = round * dimension + i;
-      if (signs[bit / 64] >> (bit % 64) & 1) vector[i] = -vector[i];
-    }
     float *part = round % 2 == 0 ? vector : vector + (dimension - power);
-    for (size_t step = 1; step < power; step *= 2)
-      for (size_t block = 0; block < power; block += 2 * step)
-        for (size_t i = block; i < block + step; i++) {
-          float a = part[i], b = part[i + step];
-          part[i] = a + b;
-          part[i + step] = a - b;
-        }
+#if defined(__x86_64__)
+    if (power >= 16 && roost_cpu_level() == ROOST_AVX512)
+      flip_and_transform_avx512(vector, dimension, signs, round * dimension, part, power);
+    else
+#endif
+      flip_and_transform_portable(vector, dimension, signs, round * dimension, part, power);
     for (size_t i = 0; i < power; i++) part[i] *= norm;
   }
 }
@@ -102,7 +166,6 @@ static int32_t code_sum_portable(const roost_code_query *query, const uint8_t *r
 CODE_KERNEL(codes_portable, ANY_TARGET, code_sum_portable)
 
 #if defined(__x86_64__)
-#include <immintrin.h>
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 

@@ -98,9 +98,9 @@ struct AnnIndex {
     let metric = command.metric.flatMap { Metric(name: $0) } ?? data.element.metrics[0]
     let schema = CollectionSchema(
       dimension: data.dimension, element: data.element, metric: metric, degree: command.degree,
-      buildEffort: command.buildEffort)
+      buildEffort: command.buildEffort, layout: GraphLayout(name: command.layout) ?? .fast)
     let directory =
-      "\(command.directory)/\(data.name)-\(metric.name)-\(command.degree)-\(command.buildEffort)"
+      "\(command.directory)/\(data.name)-\(metric.name)-\(command.degree)-\(command.buildEffort)-\(command.layout)"
     let path = directory + "/collections/" + collectionName
     var options = StorageOptions(
       sync: .none, memtableRows: max(data.base.count, 1), memtableEntryBytes: 256 * max(data.base.count, 1),

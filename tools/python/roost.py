@@ -41,6 +41,8 @@ ELEMENTS = {"f32": (1, 32), "u8": (2, 8), "i8": (3, 8), "f16": (4, 16), "bf16": 
 ELEMENT_NAMES = {code: name for name, (code, _) in ELEMENTS.items()}
 METRICS = {"l2": 1, "ip": 2, "cosine": 3, "hamming": 4}
 METRIC_NAMES = {code: name for name, code in METRICS.items()}
+LAYOUTS = {"fast": 1, "compact": 2}
+LAYOUT_NAMES = {code: name for name, code in LAYOUTS.items()}
 STRATEGIES = {"average-vector": 1, "best-score": 2}
 FEATURE_STREAMS = 2
 
@@ -562,10 +564,11 @@ def write_hello(w, client_name="roost-python", features=FEATURE_STREAMS, window=
     w.pack("BBQQII", VERSION, VERSION, features, 0, BODY_MAX, window).text(client_name)
 
 
-def write_schema(w, dimension, element="f32", metric=None, degree=32, build_effort=100, embedder=None,
-                 index="all"):
+def write_schema(w, dimension, element="f32", metric=None, degree=32, build_effort=100, layout="fast",
+                 recall=0.985, embedder=None, index="all"):
     metric = metric or ("hamming" if element == "binary" else "l2")
-    w.pack("IBBHH", dimension, ELEMENTS[element][0], METRICS[metric], degree, build_effort)
+    w.pack("IBBHHBH", dimension, ELEMENTS[element][0], METRICS[metric], degree, build_effort, LAYOUTS[layout],
+           round(recall * 1000))
     w.optional(embedder, lambda pair: w.text(pair[0]).text(pair[1]))
     if index in ("all", "none"):
         w.pack("B", 0 if index == "all" else 1)
@@ -661,15 +664,16 @@ def read_version(r):
 
 def read_schema(r):
     dimension, element, metric, degree, effort = r.unpack("IBBHH")
-    if element not in ELEMENT_NAMES or metric not in METRIC_NAMES:
-        raise RoostError("protocolViolation", "unknown vector element or metric", "message")
+    layout, recall = r.unpack("BH")
+    if element not in ELEMENT_NAMES or metric not in METRIC_NAMES or layout not in LAYOUT_NAMES:
+        raise RoostError("protocolViolation", "unknown vector element, metric or layout", "message")
     embedder = r.optional(lambda: (r.text(), r.text()))
     (mode,) = r.unpack("B")
     if mode > 2:
         raise RoostError("protocolViolation", f"unknown indexing {mode}", "message")
     return {"dimension": dimension, "element": ELEMENT_NAMES[element], "metric": METRIC_NAMES[metric],
-            "degree": degree, "build_effort": effort, "embedder": embedder,
-            "index": r.list(r.text) if mode == 2 else ("all", "none")[mode]}
+            "degree": degree, "build_effort": effort, "layout": LAYOUT_NAMES[layout], "recall": recall / 1000,
+            "embedder": embedder, "index": r.list(r.text) if mode == 2 else ("all", "none")[mode]}
 
 
 def read_record(r):
@@ -831,8 +835,8 @@ class Client:
         self._call("ping")
 
     def create(self, collection, dimension, **schema):
-        """schema: element, metric, degree, build_effort, embedder=(module, source field),
-        index="all", "none" or a list of the payload fields to index."""
+        """schema: element, metric, layout ("fast" or "compact"), recall (0.5 to 0.999), degree, build_effort,
+        embedder=(module, source field), index="all", "none" or a list of the payload fields to index."""
         self._call("createCollection", lambda w: write_schema(w.text(collection), dimension, **schema))
 
     def drop(self, collection):

@@ -20,7 +20,8 @@ FILTER = ("and", ("=", "section", "utils"), ("in", "n", [1, 2]),
 VERSION = (0x0123456789ABCDEF, 7)
 DIGEST = "0123456789abcdef" * 4
 SCHEMA = {"dimension": 3, "element": "f32", "metric": "cosine", "degree": 32, "build_effort": 100,
-          "embedder": ("ngrams", "text"), "index": ["text", "c"]}
+          "layout": "compact", "recall": 0.99, "embedder": ("ngrams", "text"),
+          "index": ["text", "c"]}
 RECORD = {"id": 1, "version": VERSION, "payload": PAYLOAD, "vector": VECTOR}
 MODULE = {"name": "ngrams", "kind": "embedder", "bytes": 7168, "sha256": DIGEST, "exports": ["embed", "memory"]}
 

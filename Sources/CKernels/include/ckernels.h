@@ -5,5 +5,6 @@
 #include "codes.h"
 #include "crc32c.h"
 #include "distance.h"
+#include "links.h"
 
 #endif

@@ -29,19 +29,24 @@ public struct CollectionSchema: Sendable, Equatable {
   public var degree: Int
   /// Candidates kept while a node is linked into the graph.
   public var buildEffort: Int
+  public var layout: GraphLayout
+  public var recall: RecallTarget
   public var embedder: EmbedderReference?
   public var indexing: AttributeIndexing
 
   /// - Parameter metric: nil: l2, or hamming for binary vectors.
   public init(
     dimension: Int, element: VectorElement = .f32, metric: Metric? = nil, degree: Int = 32,
-    buildEffort: Int = 100, embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all
+    buildEffort: Int = 100, layout: GraphLayout = .fast, recall: RecallTarget = .standard,
+    embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all
   ) {
     self.dimension = dimension
     self.element = element
     self.metric = metric ?? element.metrics[0]
     self.degree = degree
     self.buildEffort = buildEffort
+    self.layout = layout
+    self.recall = recall
     self.embedder = embedder
     self.indexing = indexing
   }
@@ -67,6 +72,9 @@ public struct CollectionSchema: Sendable, Equatable {
     guard (16...1000).contains(buildEffort) else {
       throw refuse("build effort \(buildEffort) is outside 16...1000", "schema.buildEffort")
     }
+    guard recall.isPossible else {
+      throw refuse("recall \(recall.share) is outside 0.5...0.999", "schema.recall")
+    }
     if let embedder {
       try validateName(embedder.module, what: "module")
       guard !embedder.sourceField.isEmpty, embedder.sourceField.utf8.count <= Limits.fieldNameBytesMax else {
@@ -89,6 +97,8 @@ public struct CollectionSchema: Sendable, Equatable {
     writer.u8(metric.rawValue)
     writer.u16(UInt16(degree))
     writer.u16(UInt16(buildEffort))
+    writer.u8(layout.rawValue)
+    writer.u16(UInt16(recall.thousandths))
     writer.u8(embedder == nil ? 0 : 1)
     if let embedder {
       writer.string(embedder.module)
@@ -114,6 +124,12 @@ public struct CollectionSchema: Sendable, Equatable {
     self.metric = metric
     degree = Int(try reader.u16())
     buildEffort = Int(try reader.u16())
+    let layoutStart = reader.offset
+    guard let layout = GraphLayout(rawValue: try reader.u8()) else {
+      throw RoostError(.corrupted, "unknown graph layout", at: "byte \(layoutStart)")
+    }
+    self.layout = layout
+    recall = RecallTarget(thousandths: Int(try reader.u16()))
     switch try reader.u8() {
     case 0: embedder = nil
     case 1:

@@ -69,6 +69,12 @@ struct Beam {
     }
     return nil
   }
+
+  /// Replaces `results` by the first `k` candidates.
+  func emit(_ k: Int, into results: inout [Candidate]) {
+    results.removeAll(keepingCapacity: true)
+    for index in 0..<min(k, count) { results.append(keys[index].candidate) }
+  }
 }
 
 /// A binary min-heap of keys; it grows as needed.

@@ -40,7 +40,7 @@ extension NodeSource {
       scratch.keys.reserve(width)
       var beam = Beam(keys: scratch.keys.base, capacity: width)
       try searchAll(from: entries, query: query, beam: &beam, visited: &visited, batch: batch)
-      emit(beam, k: k, into: &results)
+      beam.emit(k, into: &results)
     } else {
       scratch.accepted.reserve(width)
       var accepted = Beam(keys: scratch.accepted.base, capacity: width)
@@ -52,7 +52,7 @@ extension NodeSource {
         from: entries, query: query, accepted: &accepted, frontier: &frontier, acceptor: &acceptor,
         visited: &visited, batch: batch)
       swap(&frontier, &scratch.frontier)
-      emit(accepted, k: k, into: &results)
+      accepted.emit(k, into: &results)
     }
   }
 
@@ -118,10 +118,5 @@ extension NodeSource {
     if let upcoming { prefetchNeighbours(of: upcoming) }
     distance.batch(query, batch.pointers, fresh, into: batch.distances)
     return fresh
-  }
-
-  private func emit(_ beam: Beam, k: Int, into results: inout [Candidate]) {
-    results.removeAll(keepingCapacity: true)
-    for index in 0..<min(k, beam.count) { results.append(beam.keys[index].candidate) }
   }
 }

@@ -31,6 +31,9 @@ final class GraphScratch: @unchecked Sendable {
 
   /// Searches by page reads; made when first used.
   private var paged: PagedScratch?
+  /// Queries of ranked searches.
+  private(set) lazy var linkQuery = LinkQuery()
+  private(set) lazy var codeQuery = CodeQuery()
 
   init() {}
 

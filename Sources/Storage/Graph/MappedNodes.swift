@@ -2,91 +2,74 @@
 
 import CKernels
 import Core
-import Synchronization
 
 /// A node section of a mapped file. Every page is verified at first touch and every neighbour id is
 /// checked, so damaged bytes end in `.corrupted`, never in a wild read.
-///
-/// Safety of `@unchecked Sendable`: `base` points into the mapping, which `file` keeps alive and nobody
-/// writes; `verified` is atomic words.
-struct MappedNodes: NodeSource, @unchecked Sendable {
-  let file: PagedFile
-  let firstPage: Int
+struct MappedNodes: NodeSource {
   let layout: NodeLayout
   let distance: DistanceFunction
   let rowCount: Int
-  /// The first run in the mapping.
-  private let base: UnsafeRawPointer
-  /// One bit a run: all its pages have been verified. The file's own bits are one call further away.
-  private let verified: RunBits
+  /// Its units are runs.
+  private let view: MappedView
 
-  /// - Parameter section: lies inside the file and has the bytes that `rowCount` rows take.
-  init(file: PagedFile, section: Section, layout: NodeLayout, rowCount: Int) throws(RoostError) {
-    self.file = file
-    firstPage = section.firstPage
+  /// - Parameter section: has the bytes that `rowCount` rows take, in units of the layout's runs; it is
+  ///   referenced as long as this is used.
+  init(_ section: MappedSection, layout: NodeLayout, rowCount: Int) {
+    view = section.view
     self.layout = layout
     distance = DistanceFunction(layout.shape)
     self.rowCount = rowCount
-    verified = try RunBits(count: layout.runCount(rows: rowCount))
-    base = (file.unverifiedBase ?? UnsafeRawPointer(verified.words)) + section.firstPage * PagedFile.pageBytes
   }
 
   var neighboursMax: Int { layout.degree }
 
+  /// From the start of the section to a row's block.
+  @inline(__always)
+  private func offset(_ row: UInt32) -> Int {
+    let run = layout.run(of: row)
+    return run &* layout.runBytes &+ layout.offset(of: row, inRun: run)
+  }
+
   @inline(__always)
   func block(_ row: UInt32) throws(RoostError) -> UnsafeRawPointer {
     assert(Int(row) < rowCount)
-    let run = layout.run(of: row)
-    if !verified.contains(run) { try verify(run) }
-    return base + (run &* layout.runBytes &+ layout.offset(of: row, inRun: run))
-  }
-
-  @inline(never)
-  private func verify(_ run: Int) throws(RoostError) {
-    for page in 0..<layout.pagesPerRun {
-      _ = try file.mappedPage(firstPage + run * layout.pagesPerRun + page)
-    }
-    verified.insert(run)
+    try view.require(unit: layout.run(of: row))
+    return view.base + offset(row)
   }
 
   @inline(__always)
   func vector(_ row: UInt32) throws(RoostError) -> UnsafeRawPointer { try block(row) }
 
-  /// Keeps what each block needs in registers.
   @inline(__always)
   func locate(
     _ rows: UnsafePointer<UInt32>, _ count: Int, into pointers: UnsafeMutablePointer<UnsafeRawPointer>
   ) throws(RoostError) {
-    let (layout, base, bits) = (layout, base, verified.words)
-    for index in 0..<count {
-      let row = rows[index]
-      let run = layout.run(of: row)
-      if bits[run >> 6].load(ordering: .relaxed) & (1 << UInt64(run & 63)) == 0 { try verify(run) }
-      pointers[index] = base + (run &* layout.runBytes &+ layout.offset(of: row, inRun: run))
-    }
+    for index in 0..<count { pointers[index] = try block(rows[index]) }
   }
 
   @inline(__always)
   func neighbours(of row: UInt32, into list: UnsafeMutablePointer<UInt32>) throws(RoostError) -> Int {
     let block = try block(row)
-    return try layout.readNeighbours(block, of: row, rowCount: rowCount, into: list) { path(row) }
+    return try layout.readNeighbours(block, of: row, rowCount: rowCount, into: list) {
+      view.place(offset(row))
+    }
   }
 
   @inline(__always)
   func prefetchNeighbours(of row: UInt32) {
-    let run = layout.run(of: row)
-    let list = base + (run &* layout.runBytes &+ layout.offset(of: row, inRun: run) &+ layout.listOffset)
-    var line = 0
-    while line < layout.degree &* 4 {
-      roost_prefetch(list + line)
-      line &+= 64
-    }
+    roost_prefetch_block(view.base + (offset(row) &+ layout.listOffset), layout.degree &* 4)
   }
 
-  private func path(_ row: UInt32) -> (file: String, offset: UInt64) {
-    let run = layout.run(of: row)
-    let page = firstPage + run * layout.pagesPerRun
-    return (file.path, UInt64(page * PagedFile.pageBytes + layout.offset(of: row, inRun: run)))
+  /// Starts fetching the first bytes of a whole block.
+  @inline(__always)
+  func prefetchBlock(_ row: UInt32, atMost limit: Int) {
+    roost_prefetch_block(view.base + offset(row), min(layout.blockBytes, limit))
+  }
+
+  func impossibleNeighbour(_ id: UInt32, of row: UInt32) -> RoostError {
+    let place = view.place(offset(row))
+    return NodeLayout.impossibleNeighbour(
+      id, of: row, rowCount: rowCount, file: place.file, offset: place.offset)
   }
 }
 
@@ -103,38 +86,17 @@ extension NodeLayout {
       if id >= UInt32(truncatingIfNeeded: rowCount) {
         if id == Self.none { return index }
         let place = place()
-        throw .corrupted(
-          "row \(row) has neighbour \(id), there are \(rowCount) rows", file: place.file, offset: place.offset
-        )
+        throw Self.impossibleNeighbour(
+          id, of: row, rowCount: rowCount, file: place.file, offset: place.offset)
       }
       list[index] = id
     }
     return degree
   }
-}
 
-/// A fixed set of atomic bits, all clear at first.
-private final class RunBits: Sendable {
-  private let memory: AnonymousMemory
-  private let count: Int
-
-  init(count: Int) throws(RoostError) {
-    memory = try AnonymousMemory(count: (count + 63) / 64 * 8)
-    self.count = count
-  }
-
-  /// All-zero bytes are valid `Atomic<UInt64>`s of value 0.
-  @inline(__always)
-  var words: UnsafeMutablePointer<Atomic<UInt64>> { memory.base.assumingMemoryBound(to: Atomic<UInt64>.self) }
-
-  @inline(__always)
-  func contains(_ index: Int) -> Bool {
-    assert(index >= 0 && index < count)
-    return words[index >> 6].load(ordering: .relaxed) & (1 << UInt64(index & 63)) != 0
-  }
-
-  func insert(_ index: Int) {
-    precondition(index >= 0 && index < count)
-    _ = words[index >> 6].bitwiseOr(1 << UInt64(index & 63), ordering: .relaxed)
+  static func impossibleNeighbour(
+    _ id: UInt32, of row: UInt32, rowCount: Int, file: String, offset: UInt64
+  ) -> RoostError {
+    .corrupted("row \(row) has neighbour \(id), there are \(rowCount) rows", file: file, offset: offset)
   }
 }

@@ -5,7 +5,7 @@ import Core
 /// Encodes the node section of a segment from a graph on which `finish` was called.
 struct NodeSectionEncoder: Sendable {
   let layout: NodeLayout
-  private let graph: GrowingGraph
+  let graph: GrowingGraph
   /// `order[newRow]` is the graph's row.
   private let order: [UInt32]
   /// Written behind the blocks where there is room.
@@ -37,6 +37,23 @@ struct NodeSectionEncoder: Sendable {
     return [0]
   }
 
+  /// The vector of a row in the new order.
+  func vector(_ newRow: Int) -> UnsafeRawPointer { graph.vector(order[newRow]) }
+
+  /// The neighbours that a row has in the section, both in the new order; `list` has room for the graph's
+  /// `neighboursMax`. Returns how many, at most the degree.
+  func neighbours(ofRow newRow: Int, into list: UnsafeMutablePointer<UInt32>) -> Int {
+    let count = graph.neighbours(of: order[newRow], into: list)
+    var kept = 0
+    for index in 0..<count where kept < layout.degree {
+      let neighbour = newRows[Int(list[index])]
+      guard neighbour != NodeLayout.none else { continue }
+      list[kept] = neighbour
+      kept += 1
+    }
+    return kept
+  }
+
   /// Fills `page` (`layout.runBytes` bytes) with one run of blocks.
   func encode(run: Int, into page: UnsafeMutableRawBufferPointer) {
     precondition(page.count == layout.runBytes && run >= 0 && run < runCount)
@@ -53,15 +70,12 @@ struct NodeSectionEncoder: Sendable {
         let row = order[newRow]
         let block = base + (newRow - first) * layout.stride
         block.copyMemory(from: graph.vector(row), byteCount: layout.shape.rowBytes)
-        let count = graph.neighbours(of: row, into: neighbours)
-        var written = 0
-        for index in 0..<count where written < layout.degree {
-          let neighbour = newRows[Int(neighbours[index])]
-          guard neighbour != NodeLayout.none else { continue }
-          (block + layout.listOffset + written * 4).storeBytes(of: neighbour.littleEndian, as: UInt32.self)
-          written += 1
+        let count = self.neighbours(ofRow: newRow, into: neighbours)
+        for index in 0..<count {
+          (block + layout.listOffset + index * 4).storeBytes(
+            of: neighbours[index].littleEndian, as: UInt32.self)
         }
-        for index in written..<layout.degree {
+        for index in count..<layout.degree {
           (block + layout.listOffset + index * 4).storeBytes(of: NodeLayout.none, as: UInt32.self)
         }
       }

@@ -10,27 +10,34 @@ final class SegmentGraph: Sendable {
   let layout: NodeLayout
   let entryPoints: [UInt32]
   let nodes: MappedNodes
+  /// What `nodes` points into.
+  private let mappedNodes: MappedSection
+  /// How the neighbours of a row are ranked when the file is mapped; nil: by their vectors.
+  private let ranking: MappedRanking?
   /// Present when the file is not mapped.
   let codes: CodeTable?
   let scratches = ScratchPool()
 
   private init(
-    file: PagedFile, nodes section: Section, layout: NodeLayout, count: Int, entryPoints: [UInt32],
+    file: PagedFile, sections: GraphSections, layout: NodeLayout, count: Int, entryPoints: [UInt32],
     codes: CodeTable?
   ) throws(RoostError) {
     self.file = file
-    nodesSection = section
+    nodesSection = sections.nodes
     self.layout = layout
     self.entryPoints = entryPoints
-    nodes = try MappedNodes(file: file, section: section, layout: layout, rowCount: count)
+    mappedNodes = try MappedSection(file: file, section: sections.nodes, pagesPerUnit: layout.pagesPerRun)
+    nodes = MappedNodes(mappedNodes, layout: layout, rowCount: count)
+    ranking = file.isMapped ? try MappedRanking.open(file, sections, layout, rowCount: count) : nil
     self.codes = codes
   }
 
   /// Checks sizes against `count`; refuses what does not fit with `.corrupted`.
   static func open(
-    file: PagedFile, nodes section: Section, codes: Section, shape: VectorShape, degree: Int, count: Int,
+    file: PagedFile, sections: GraphSections, shape: VectorShape, degree: Int, count: Int,
     entryPoints: [UInt32]
   ) async throws(RoostError) -> SegmentGraph {
+    let section = sections.nodes
     let layout = NodeLayout(shape: shape, degree: degree)
     let place = UInt64(max(0, section.firstPage) * PagedFile.pageBytes)
     guard count >= 0, count < CandidateKey.rowLimit, section.byteCount == layout.sectionBytes(rows: count),
@@ -45,9 +52,9 @@ final class SegmentGraph: Sendable {
     }
     let table =
       file.isMapped
-      ? nil : try await CodeTable.read(shape: shape, file: file, section: codes, rowCount: count)
+      ? nil : try await CodeTable.read(shape: shape, file: file, section: sections.codes, rowCount: count)
     return try SegmentGraph(
-      file: file, nodes: section, layout: layout, count: count, entryPoints: entryPoints, codes: table)
+      file: file, sections: sections, layout: layout, count: count, entryPoints: entryPoints, codes: table)
   }
 
   var count: Int { nodes.rowCount }
@@ -96,9 +103,26 @@ final class SegmentGraph: Sendable {
     query: UnsafeRawPointer, k: Int, effort: Int, acceptor: inout A, scratch: GraphScratch,
     results: inout [Candidate]
   ) throws(RoostError) {
-    try nodes.bestFirstSearch(
-      from: entryPoints, query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch,
-      results: &results)
+    guard let ranking else {
+      try nodes.bestFirstSearch(
+        from: entryPoints, query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch,
+        results: &results)
+      return
+    }
+    switch ranking.way {
+    case .links(let links):
+      var ranker = LinkRanker(nodes: nodes, links: links, query: scratch.linkQuery)
+      ranking.book.prepare(ranker.query, for: query, chunks: links.layout.chunks)
+      try nodes.rankedSearch(
+        from: entryPoints, query: query, k: k, effort: effort, ranker: &ranker, acceptor: &acceptor,
+        scratch: scratch, results: &results)
+    case .codes(let codes):
+      var ranker = CodeRanker(nodes: nodes, codes: codes, query: scratch.codeQuery)
+      ranking.book.prepare(ranker.query, for: query)
+      try nodes.rankedSearch(
+        from: entryPoints, query: query, k: k, effort: effort, ranker: &ranker, acceptor: &acceptor,
+        scratch: scratch, results: &results)
+    }
   }
 
   /// The `k` nearest accepted rows among `rows`, by comparing with each.

@@ -17,8 +17,8 @@ struct CodeBook: Sendable {
   private static let binaryBytesMax = 128
 
   let shape: VectorShape
-  /// `[dimension]`; empty for binary vectors.
-  private let mean: [Float]
+  /// `[dimension]`, the centre; empty for binary vectors.
+  let mean: [Float]
   private let signs: [UInt64]
   /// Bytes of codes in a row; scale and squared norm follow unless the vectors are binary.
   let halfBytes: Int
@@ -122,7 +122,7 @@ struct CodeBook: Sendable {
       sample(vector, into: row.assumingMemoryBound(to: UInt8.self))
       return
     }
-    Self.load(vector, shape, into: &floats)
+    load(vector, into: &floats)
     encode(&floats, into: row)
   }
 
@@ -155,15 +155,36 @@ struct CodeBook: Sendable {
     }
   }
 
-  /// The elements as floats; for cosine, of length 1.
-  static func load(_ vector: UnsafeRawPointer, _ shape: VectorShape, into floats: inout [Float]) {
-    roost_to_floats(Int32(shape.element.rawValue), vector, shape.dimension, &floats)
+  /// The elements as floats, `[dimension]`; for cosine, of length 1.
+  func load(_ vector: UnsafeRawPointer, into floats: UnsafeMutablePointer<Float>) {
+    Self.load(vector, shape, into: floats)
+  }
+
+  /// Rotates `[dimension]` floats in place.
+  func rotate(_ floats: UnsafeMutablePointer<Float>) { roost_rotate(floats, shape.dimension, signs) }
+
+  static func load(
+    _ vector: UnsafeRawPointer, _ shape: VectorShape, into floats: UnsafeMutablePointer<Float>
+  ) {
+    roost_to_floats(Int32(shape.element.rawValue), vector, shape.dimension, floats)
     guard shape.metric == .cosine, shape.element != .f32 else { return }
     var squared: Float = 0
-    for value in floats { squared += value * value }
+    for index in 0..<shape.dimension { squared += floats[index] * floats[index] }
     guard squared > 0 else { return }
     let scale = 1 / squared.squareRoot()
-    for index in floats.indices { floats[index] *= scale }
+    for index in 0..<shape.dimension { floats[index] *= scale }
+  }
+
+  /// Prepares `query` to rank neighbours by their links.
+  func prepare(_ query: LinkQuery, for vector: UnsafeRawPointer, chunks: Int) {
+    query.floats.reserve(shape.dimension)
+    let floats = query.floats.base
+    load(vector, into: floats)
+    mean.withUnsafeBufferPointer { mean in
+      for index in mean.indices { floats[index] -= mean[index] }
+    }
+    rotate(floats)
+    query.round(dimension: shape.dimension, chunks: chunks)
   }
 
   /// Prepares `query` to estimate distances from codes.
@@ -177,7 +198,7 @@ struct CodeBook: Sendable {
         scale_weight: Float(shape.rowBytes) / Float(halfBytes), offset: 0)
       return
     }
-    Self.load(vector, shape, into: &query.floats)
+    load(vector, into: &query.floats)
     var withMean: Float = 0
     for index in 0..<dimension {
       withMean += query.floats[index] * mean[index]

@@ -8,11 +8,10 @@ enum CodeSectionWriter {
 
   /// - Parameter order: the graph's rows in the order of the segment, and the cells they make.
   static func write(
-    _ graph: GrowingGraph, order: RowOrder, workers: any Workers, to writer: PagedFileWriter
+    _ graph: GrowingGraph, order: RowOrder, book: CodeBook, workers: any Workers, to writer: PagedFileWriter
   ) async throws(RoostError) -> Section {
     let rows = order.rows
     precondition(order.cells.first == (rows.isEmpty ? nil : 0))
-    let book = CodeBook(shape: graph.shape, count: rows.count) { graph.vector(rows[$0]) }
     writer.beginSection()
     try await writer.append(book.encodedHeader(cells: order.cells.count))
     for start in stride(from: 0, to: rows.count, by: rowsPerBatch) {
@@ -53,20 +52,38 @@ enum CodeSectionWriter {
   }
 }
 
+/// The sections of a segment's graph, as `SegmentGraph` reads them.
+struct GraphSections: Sendable, Equatable {
+  var nodes: Section
+  var codes: Section
+  /// Without bytes in a segment that has no links.
+  var links: Section
+}
+
 /// Writes what `SegmentGraph` reads.
 enum GraphSectionWriter {
-  /// Writes nodes and codes of a graph on which `finish` was called.
+  /// Writes nodes, codes and, for the fast layout, links of a graph on which `finish` was called.
   /// - Parameters:
   ///   - order: the graph's rows in the order of the segment.
   ///   - entries: those of the rows, in that order.
   static func write(
-    _ graph: GrowingGraph, order: RowOrder, entries: RowEntries?, to writer: PagedFileWriter,
-    workers: any Workers
-  ) async throws(RoostError) -> (nodes: Section, codes: Section, entryPoints: [UInt32]) {
+    _ graph: GrowingGraph, order: RowOrder, entries: RowEntries?, layout: GraphLayout,
+    to writer: PagedFileWriter, workers: any Workers
+  ) async throws(RoostError) -> (sections: GraphSections, entryPoints: [UInt32]) {
     let encoder = NodeSectionEncoder(graph: graph, order: order.rows, entries: entries)
+    let rows = order.rows
+    let book = CodeBook(shape: graph.shape, count: rows.count) { graph.vector(rows[$0]) }
     let nodes = try await encoder.write(to: writer)
-    let codes = try await CodeSectionWriter.write(graph, order: order, workers: workers, to: writer)
-    return (nodes, codes, encoder.entryPoints)
+    let codes = try await CodeSectionWriter.write(
+      graph, order: order, book: book, workers: workers, to: writer)
+    let links: Section
+    if layout == .fast, let linkLayout = LinkLayout(encoder.layout) {
+      links = try await LinkSectionWriter.write(
+        encoder, layout: linkLayout, book: book, workers: workers, to: writer)
+    } else {
+      links = try await writer.section([])
+    }
+    return (GraphSections(nodes: nodes, codes: codes, links: links), encoder.entryPoints)
   }
 }
 

@@ -92,7 +92,8 @@ struct SearchRun {
       isFirst = false
       let outcome = try await SourceSearch(
         source: source, sequence: snapshot.sequence, query: vector, k: count,
-        effort: max(effort ?? max(64, count * 2), count), exact: exact || complete, filter: filter,
+        effort: max(effort ?? schema.recall.effort(nearest: count), count), exact: exact || complete,
+        filter: filter,
         conditions: conditions + extra, excluded: excludedRows.isEmpty ? [] : excludedRows[index],
         forced: forced
       ).run(schema, clock)

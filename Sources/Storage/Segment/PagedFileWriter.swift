@@ -7,7 +7,8 @@ import Core
 ///
 /// Safety of `@unchecked Sendable`: confined to the one task that builds the file.
 final class PagedFileWriter: @unchecked Sendable {
-  private static let bufferBytes = 1 << 20
+  /// Written at once, so that the page cache holds pages of this size, which one entry of the TLB covers each.
+  private static let bufferBytes = 2 << 20
 
   let path: String
   private let file: any File

@@ -16,6 +16,9 @@ final class Segment: Sendable {
   /// Sequence number at which each row was overwritten or deleted; 0 while it lives.
   let deadAt: AtomicWords
   private let marks = Mutex(Marks())
+  /// What every hit needs; out of the footer's dictionary.
+  private let rowsSection: Section
+  private let idsSection: Section
 
   private struct Marks {
     var deadCount = 0
@@ -42,6 +45,8 @@ final class Segment: Sendable {
     self.payloads = payloads
     self.attributes = attributes
     deadAt = try AtomicWords(count: footer.rowCount)
+    rowsSection = footer.section(.rows)
+    idsSection = footer.section(.ids)
   }
 
   /// Opens and checks a segment file; pages are verified as they are used.
@@ -81,8 +86,10 @@ final class Segment: Sendable {
       cache: memory.pages)
     try checkSections(footer, path: path)
     let graph = try await SegmentGraph.open(
-      file: paged, nodes: footer.section(.nodes), codes: footer.section(.codes), shape: schema.shape,
-      degree: footer.degree, count: footer.rowCount, entryPoints: footer.entryPoints)
+      file: paged,
+      sections: GraphSections(
+        nodes: footer.section(.nodes), codes: footer.section(.codes), links: footer.section(.links)),
+      shape: schema.shape, degree: footer.degree, count: footer.rowCount, entryPoints: footer.entryPoints)
     return try Segment(
       number: number, footer: footer, file: paged, fileBytes: UInt64(mapping.bytes.count), graph: graph,
       payloads: PayloadBlocks(
@@ -140,7 +147,7 @@ final class Segment: Sendable {
   /// The encoded id of a row, in place.
   func idBytes(_ row: Int) throws(RoostError) -> UnsafeRawBufferPointer {
     let offset = Int(try entryField(row, 0))
-    let ids = footer.section(.ids)
+    let ids = idsSection
     guard offset + 2 <= ids.byteCount else { throw misplaced("id", row) }
     let head = try file.bytes(ids, offset..<offset + 2)
     let count = encodedIDBytes(tag: head[0], length: head[1])
@@ -208,14 +215,14 @@ final class Segment: Sendable {
   }
 
   func entry(_ row: Int) throws(RoostError) -> UnsafeRawBufferPointer {
-    try file.bytes(footer.section(.rows), row * Self.rowEntryBytes..<(row + 1) * Self.rowEntryBytes)
+    try file.bytes(rowsSection, row * Self.rowEntryBytes..<(row + 1) * Self.rowEntryBytes)
   }
 
   @inline(__always)
   private func entryField(_ row: Int, _ at: Int) throws(RoostError) -> UInt32 {
     let start = row * Self.rowEntryBytes + at
     return UInt32(
-      littleEndian: try file.bytes(footer.section(.rows), start..<start + 4).loadUnaligned(as: UInt32.self))
+      littleEndian: try file.bytes(rowsSection, start..<start + 4).loadUnaligned(as: UInt32.self))
   }
 
   func misplaced(_ what: String, _ row: Int) -> RoostError {

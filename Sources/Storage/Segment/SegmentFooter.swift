@@ -23,6 +23,8 @@ enum SectionKind: UInt8, CaseIterable, Sendable {
   case tombstones = 9
   /// Indexes of payload fields; empty without any.
   case attributes = 10
+  /// For each row its neighbours' codes, so that one sweep ranks them all.
+  case links = 11
 }
 
 struct SegmentFooter: Sendable, Equatable {

@@ -39,9 +39,11 @@ enum SegmentWriter {
       let entries = try await writeEntries(
         source, attributes, to: writer, footer: &footer, workers: runtime.workers)
       let graph = try await GraphSectionWriter.write(
-        source.graph, order: source.order, entries: entries, to: writer, workers: runtime.workers)
-      footer.sections[.nodes] = graph.nodes
-      footer.sections[.codes] = graph.codes
+        source.graph, order: source.order, entries: entries, layout: schema.layout, to: writer,
+        workers: runtime.workers)
+      footer.sections[.nodes] = graph.sections.nodes
+      footer.sections[.codes] = graph.sections.codes
+      footer.sections[.links] = graph.sections.links
       footer.entryPoints = graph.entryPoints
       footer.sections[.attributes] = try await AttributeDirectory.write(
         attributes, to: writer, workers: runtime.workers)

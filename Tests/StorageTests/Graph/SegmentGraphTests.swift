@@ -11,13 +11,15 @@ private struct Sealed {
   let graph: GrowingGraph
   let encoder: NodeSectionEncoder
   let file: MemoryFile
-  var nodes: Section
-  var codes: Section
+  var sections: GraphSections
+  let pageCount: Int
+  var nodes: Section { sections.nodes }
+  var codes: Section { sections.codes }
   let order: [UInt32]
   /// Small, so that searches look through several of them.
   private static let cellRows = 16
 
-  init(_ data: ClusteredVectors, order: [UInt32]? = nil) async throws {
+  init(_ data: ClusteredVectors, order: [UInt32]? = nil, hasLinks: Bool = true) async throws {
     self.data = data
     graph = try data.graph()
     await graph.insertAll(rows: 0..<data.rows.count, workers: InlineWorkers())
@@ -27,10 +29,12 @@ private struct Sealed {
     let files = MemoryFiles()
     let writer = try await PagedFileWriter.create("sealed", files: files)
     _ = try await writer.section([1, 2, 3])
-    nodes = try await encoder.write(to: writer)
     let cells = stride(from: 0, to: self.order.count, by: Self.cellRows).map { UInt32($0) }
-    codes = try await CodeSectionWriter.write(
-      graph, order: RowOrder(rows: self.order, cells: cells), workers: InlineWorkers(), to: writer)
+    sections = try await GraphSectionWriter.write(
+      graph, order: RowOrder(rows: self.order, cells: cells), entries: nil,
+      layout: hasLinks ? .fast : .compact, to: writer, workers: InlineWorkers()
+    ).sections
+    pageCount = writer.bytesWritten / PagedFile.pageBytes
     _ = try await writer.seal(SegmentFooter())
     file = files.file("sealed")
   }
@@ -40,7 +44,7 @@ private struct Sealed {
   )
     async throws -> SegmentGraph
   {
-    let pages = codes.firstPage + codes.pageCount
+    let pages = pageCount
     var bytes = file.contents
     func checksums() -> [UInt32] { (0..<pages).map { crc32c(Array(bytes[$0 * 4096..<($0 + 1) * 4096])) } }
     var sums = checksums()
@@ -53,7 +57,7 @@ private struct Sealed {
       cache: cacheBytes > 0
         ? try PageCache(frameBytes: encoder.layout.runBytes, budgetBytes: cacheBytes) : nil)
     return try await SegmentGraph.open(
-      file: paged, nodes: nodes, codes: codes, shape: data.shape, degree: graph.degree, count: order.count,
+      file: paged, sections: sections, shape: data.shape, degree: graph.degree, count: order.count,
       entryPoints: encoder.entryPoints)
   }
 }
@@ -84,16 +88,51 @@ private func searchMapped<A: RowAcceptor>(
 }
 
 @Suite struct SegmentGraphTests {
+  /// Whether distances come from full vectors and ascend.
+  private func expectExact(_ found: [Candidate], _ query: [UInt8], _ data: ClusteredVectors) {
+    #expect(zip(found, found.dropFirst()).allSatisfy { ($0.distance, $0.row) < ($1.distance, $1.row) })
+    for hit in found {
+      let exact = data.distance(query, data.rows[Int(hit.row)])
+      #expect(hit.distance == exact || abs(hit.distance - exact) < 1e-4 * abs(exact) + 1e-6)
+    }
+  }
+
   @Test(arguments: vectorPairs)
   func mappedAndPagedAnswers(element: VectorElement, metric: Metric) async throws {
     let data = ClusteredVectors(
-      shape: VectorShape(dimension: 40, element: element, metric: metric), count: 400, queryCount: 20,
+      shape: VectorShape(dimension: 16, element: element, metric: metric), count: 400, queryCount: 20,
+      seed: 20)
+    let small = try await Sealed(data).open(mapped: true)
+    let graph = try await Sealed(data).graph
+    // Small vectors are compared as they are, as in memory.
+    for query in data.queries {
+      #expect(try searchMapped(small, query, k: 10, effort: 40) == graph.find(query, k: 10, effort: 40))
+    }
+    for dimension in element == .binary ? [64, 1024] : [70, 129] {
+      try await rankedAnswers(dimension, element, metric)
+    }
+  }
+
+  private func rankedAnswers(_ dimension: Int, _ element: VectorElement, _ metric: Metric) async throws {
+    let data = ClusteredVectors(
+      shape: VectorShape(dimension: dimension, element: element, metric: metric), count: 400, queryCount: 20,
       seed: 21)
     let sealed = try await Sealed(data)
     let mapped = try await sealed.open(mapped: true)
-    for query in data.queries {
-      #expect(
-        try searchMapped(mapped, query, k: 10, effort: 40) == sealed.graph.find(query, k: 10, effort: 40))
+    let compact = try await Sealed(data, hasLinks: false).open(mapped: true)
+    for (graph, name) in [(mapped, "links"), (compact, "codes")] {
+      var answers: [[UInt8]: [Candidate]] = [:]
+      var filtered: [[UInt8]: [Candidate]] = [:]
+      for query in data.queries {
+        answers[query] = try searchMapped(graph, query, k: 10, effort: 40)
+        filtered[query] = try searchMapped(graph, query, k: 10, effort: 40, ClosureAcceptor { $0 % 7 == 2 })
+        expectExact(answers[query] ?? [], query, data)
+        expectExact(filtered[query] ?? [], query, data)
+      }
+      let recall = data.recall(k: 10) { answers[$0] ?? [] }
+      #expect(recall >= 0.95, "\(name), dimension \(dimension): recall@10 \(recall)")
+      let filteredRecall = data.recall(k: 10, where: { $0 % 7 == 2 }) { filtered[$0] ?? [] }
+      #expect(filteredRecall >= 0.95, "\(name), dimension \(dimension): filtered recall@10 \(filteredRecall)")
     }
     #expect(try await mapped.vectorBytes(row: 17) == data.rows[17])
     try mapped.verifyMapped()
@@ -115,15 +154,7 @@ private func searchMapped<A: RowAcceptor>(
     for query in data.queries {
       let (found, reads) = try await searchPaged(paged, query, k: 10, effort: 40, scratch: scratch)
       #expect(reads > 0 && reads <= 400)
-      #expect(zip(found, found.dropFirst()).allSatisfy { ($0.distance, $0.row) < ($1.distance, $1.row) })
-      // Distances come from full vectors, never from codes.
-      for hit in found {
-        #expect(
-          hit.distance == data.distance(query, data.rows[Int(hit.row)])
-            || abs(hit.distance - data.distance(query, data.rows[Int(hit.row)])) < 1e-4 * abs(hit.distance)
-              + 1e-6
-        )
-      }
+      expectExact(found, query, data)
       answers[query] = found
     }
     let recall = data.recall(k: 10) { answers[$0] ?? [] }
@@ -132,7 +163,7 @@ private func searchMapped<A: RowAcceptor>(
 
   @Test func anotherOrderOfRows() async throws {
     let data = ClusteredVectors(
-      shape: VectorShape(dimension: 20, element: .f32, metric: .l2), count: 300, seed: 22)
+      shape: VectorShape(dimension: 16, element: .f32, metric: .l2), count: 300, seed: 22)
     var random = SplitMix64(seed: 5)
     let order = (0..<UInt32(300)).shuffled(using: &random)
     let sealed = try await Sealed(data, order: order)
@@ -233,6 +264,13 @@ private func searchMapped<A: RowAcceptor>(
     let mapped = try await sealed.open(mapped: true, damage: flip)
     #expect(throws: RoostError.self) { try searchMapped(mapped, data.queries[0], k: 3, effort: 10) }
     #expect(throws: RoostError.self) { try mapped.verifyMapped() }
+    let links = sealed.sections.links
+    let damagedLinks = try await sealed.open(
+      mapped: true,
+      damage: { bytes in
+        for page in 0..<links.pageCount { bytes[(links.firstPage + page) * 4096 + 77] ^= 4 }
+      })
+    #expect(throws: RoostError.self) { try searchMapped(damagedLinks, data.queries[0], k: 3, effort: 10) }
     let paged = try await sealed.open(mapped: false, damage: flip)
     for query in data.queries {
       let error = await #expect(throws: RoostError.self) {
@@ -242,20 +280,23 @@ private func searchMapped<A: RowAcceptor>(
     }
     await #expect(throws: RoostError.self) { _ = try await paged.vectorBytes(row: 3) }
     await #expect(throws: RoostError.self) {
-      _ = try await sealed.open(mapped: false, damage: { $0[sealed.codes.firstPage * 4096 + 9] ^= 1 })
+      _ = try await sealed.open(
+        mapped: false, damage: { $0[sealed.sections.codes.firstPage * 4096 + 9] ^= 1 })
     }
   }
 
-  @Test func impossibleNeighboursAreRefused() async throws {
+  @Test(arguments: [32, 100], [true, false])
+  func impossibleNeighboursAreRefused(dimension: Int, hasLinks: Bool) async throws {
     let data = ClusteredVectors(
-      shape: VectorShape(dimension: 32, element: .u8, metric: .l2), count: 200, queryCount: 2, seed: 28)
-    let sealed = try await Sealed(data)
+      shape: VectorShape(dimension: dimension, element: .u8, metric: .l2), count: 200, queryCount: 2, seed: 28
+    )
+    let sealed = try await Sealed(data, hasLinks: hasLinks)
     let layout = sealed.encoder.layout
     // Checksums are right, the ids are not.
     let damage: (inout [UInt8]) -> Void = { bytes in
       for row in 0..<UInt32(200) {
         let run = layout.run(of: row)
-        let block = (sealed.nodes.firstPage + run) * 4096 + layout.offset(of: row, inRun: run)
+        let block = (sealed.sections.nodes.firstPage + run) * 4096 + layout.offset(of: row, inRun: run)
         bytes.replaceSubrange(
           block + layout.listOffset..<block + layout.listOffset + 4, with: [200, 0, 0, 0] as [UInt8])
       }
@@ -274,20 +315,29 @@ private func searchMapped<A: RowAcceptor>(
 
   @Test func wrongSizesAreRefused() async throws {
     let data = ClusteredVectors(
-      shape: VectorShape(dimension: 32, element: .u8, metric: .l2), count: 100, queryCount: 1, seed: 29)
+      shape: VectorShape(dimension: 100, element: .u8, metric: .l2), count: 100, queryCount: 1, seed: 29)
     var sealed = try await Sealed(data)
     let nodes = sealed.nodes
     let codes = sealed.codes
     for change in [-4096, -1, 1, 4096, 1 << 40] {
-      sealed.nodes.byteCount = nodes.byteCount + change
+      sealed.sections.nodes.byteCount = nodes.byteCount + change
       await #expect(throws: RoostError.self) { _ = try await sealed.open(mapped: true) }
-      sealed.nodes = nodes
+      sealed.sections.nodes = nodes
     }
-    sealed.nodes.firstPage = 1 << 40
+    sealed.sections.nodes.firstPage = 1 << 40
     await #expect(throws: RoostError.self) { _ = try await sealed.open(mapped: true) }
-    sealed.nodes = nodes
+    sealed.sections.nodes = nodes
+    let links = sealed.sections.links
+    for change in [-64, -1, 1, 4096, 1 << 40] {
+      sealed.sections.links.byteCount = links.byteCount + change
+      await #expect(throws: RoostError.self) { _ = try await sealed.open(mapped: true) }
+    }
+    sealed.sections.links = links
+    sealed.sections.links.firstPage = sealed.pageCount
+    await #expect(throws: RoostError.self) { _ = try await sealed.open(mapped: true) }
+    sealed.sections.links = links
     for change in [-codes.byteCount, -1, 1, 4096] {
-      sealed.codes.byteCount = codes.byteCount + change
+      sealed.sections.codes.byteCount = codes.byteCount + change
       await #expect(throws: RoostError.self) { _ = try await sealed.open(mapped: false) }
     }
   }

@@ -16,7 +16,8 @@ private struct Golden {
 
 private enum Samples {
   static let books = CollectionSchema(
-    dimension: 3, element: .f32, metric: .cosine, degree: 32, buildEffort: 100,
+    dimension: 3, element: .f32, metric: .cosine, degree: 32, buildEffort: 100, layout: .compact,
+    recall: RecallTarget(share: 0.99),
     embedder: EmbedderReference(module: "ngrams", sourceField: "text"),
     indexing: .fields(["text", "c"]))
   static let vector = Vector([0.5, -1, 2] as [Float])

@@ -90,6 +90,7 @@ struct MessageGenerator {
       dimension: (below(Limits.dimensionMax / step) + 1) * step, element: element,
       metric: element.metrics[below(element.metrics.count)], degree: flip() ? 32 : 64,
       buildEffort: below(900) + 16,
+      layout: flip() ? .fast : .compact, recall: RecallTarget(thousandths: 500 + below(500)),
       embedder: maybe { EmbedderReference(module: $0.name(), sourceField: "f" + $0.text()) },
       indexing: flip() ? .all : flip() ? .none : .fields((0..<below(4)).map { "field\($0)" }))
   }

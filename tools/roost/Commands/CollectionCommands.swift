@@ -12,6 +12,7 @@ struct CreateCommand: AsyncParsableCommand {
         roost create images --dimension 512 --metric cosine
         roost create codes --dimension 128 --element u8
         roost create prints --dimension 1024 --element binary
+        roost create archive --dimension 384 --metric cosine --layout compact --recall 0.95
         roost create packages --dimension 256 --metric cosine --embedder ngrams --text-field description
         roost create logs --dimension 64 --index level,host,time
       """)
@@ -25,6 +26,10 @@ struct CreateCommand: AsyncParsableCommand {
   var element = ElementChoice.f32
   @Option(name: .shortAndLong, help: "How distance is measured; without it, l2, or hamming for bits.")
   var metric: MetricChoice?
+  @Option(help: "What the graph may take on disk.")
+  var layout = LayoutChoice.fast
+  @Option(help: "Share of the true nearest that searches aim for, 0.5 to 0.999.")
+  var recall = RecallTarget.standard.share
   @Option(help: "Neighbours of a graph node: 32, or 64 for hard data.")
   var degree = 32
   @Option(help: "Candidates looked at when a vector is linked into the graph, 16 to 1000.")
@@ -50,7 +55,7 @@ struct CreateCommand: AsyncParsableCommand {
   func run() async throws {
     let schema = CollectionSchema(
       dimension: dimension, element: element.element, metric: metric?.metric, degree: degree,
-      buildEffort: buildEffort,
+      buildEffort: buildEffort, layout: layout.layout, recall: RecallTarget(share: recall),
       embedder: embedder.flatMap { module in
         textField.map { EmbedderReference(module: module, sourceField: $0) }
       }, indexing: index.indexing)

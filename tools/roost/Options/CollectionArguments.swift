@@ -65,7 +65,8 @@ extension CollectionSchema {
     var members = [
       JSON.Member("dimension", JSON(dimension)), JSON.Member("element", .string(element.name)),
       JSON.Member("metric", .string(metric.name)), JSON.Member("degree", JSON(degree)),
-      JSON.Member("build_effort", JSON(buildEffort)),
+      JSON.Member("build_effort", JSON(buildEffort)), JSON.Member("layout", .string(layout.name)),
+      JSON.Member("recall", JSON(recall.share)),
     ]
     if let embedder {
       members.append(

@@ -79,3 +79,23 @@ struct IndexChoice: ExpressibleByArgument {
     }
   }
 }
+
+enum LayoutChoice: String, CaseIterable, ExpressibleByArgument {
+  case fast, compact
+
+  init?(argument: String) { self.init(rawValue: argument.lowercased()) }
+
+  var defaultValueDescription: String {
+    switch self {
+    case .fast: "Fastest search in memory; 128 x f32 take 2.1 KiB."
+    case .compact: "Less disk; 128 x f32 take 0.8 KiB."
+    }
+  }
+
+  var layout: GraphLayout {
+    switch self {
+    case .fast: .fast
+    case .compact: .compact
+    }
+  }
+}
