@@ -64,9 +64,16 @@ final class CollectionTable: Sendable {
         }
       }
     }
-    let options = table.options(sharedBy: names.count)
+    var sizes: [String: Int] = [:]
+    for name in names {
+      // What cannot be looked at cannot be opened either, and is reported below.
+      sizes[name] = (try? await Collection.segmentBytes(table.folder(name), files: runtime.files)) ?? 0
+    }
+    let total = sizes.values.reduce(0, +)
     for name in names {
       do throws(RoostError) {
+        let share = total > 0 ? Double(sizes[name] ?? 0) / Double(total) : nil
+        let options = table.options(sharedBy: names.count, shareOfData: share)
         let collection = try await Collection.open(table.folder(name), options: options, runtime: runtime)
         let hosted = HostedCollection(name: name, collection: collection)
         table.state.withLock { $0.slots[name] = .open(hosted) }
@@ -80,10 +87,13 @@ final class CollectionTable: Sendable {
 
   private func folder(_ name: String) -> String { path + "/" + name }
 
-  /// Each collection gets an equal share of the node's memory.
-  private func options(sharedBy count: Int) -> StorageOptions {
-    StorageOptions(
-      memoryBytes: max(8 << 20, configuration.memoryBytes / max(1, count)), sync: configuration.sync,
+  /// Half of the node's memory is shared equally, the other half by what the collections have on disk.
+  /// - Parameter share: the collection's part of all that is on disk; nil: equal parts.
+  private func options(sharedBy count: Int, shareOfData share: Double? = nil) -> StorageOptions {
+    let equal = Double(configuration.memoryBytes) / Double(max(1, count))
+    let bytes = share.map { equal / 2 + $0 * Double(configuration.memoryBytes) / 2 } ?? equal
+    return StorageOptions(
+      memoryBytes: max(8 << 20, Int(bytes)), sync: configuration.sync,
       memtableRows: configuration.memtableRows, compactsAutomatically: configuration.compactsAutomatically)
   }
 

@@ -60,6 +60,18 @@ final class CollectionMemory: Sendable {
   }
 }
 
+extension Collection {
+  /// Bytes of the segments in the folder of a collection.
+  package static func segmentBytes(_ path: String, files: any FileSystem) async throws(RoostError) -> Int {
+    var bytes = 0
+    for name in try await files.list(path) {
+      guard case .segment = FileName(name) else { continue }
+      bytes += try await fileBytes(path + "/" + name, files)
+    }
+    return bytes
+  }
+}
+
 /// Bytes that several holders may hold together.
 final class ByteBudget: Sendable {
   let limit: Int

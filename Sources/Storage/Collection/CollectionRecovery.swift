@@ -194,7 +194,7 @@ extension Collection {
       files: files)
   }
 
-  private static func fileBytes(_ path: String, _ files: any FileSystem) async throws(RoostError) -> Int {
+  static func fileBytes(_ path: String, _ files: any FileSystem) async throws(RoostError) -> Int {
     let file = try await files.open(path, [.read])
     let result: Result<UInt64, RoostError>
     do throws(RoostError) { result = .success(try await file.size()) } catch { result = .failure(error) }
