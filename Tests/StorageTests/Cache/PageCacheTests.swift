@@ -98,6 +98,33 @@ import Testing
     #expect(cache.stats.usedBytes == 0 && cache.stats.budgetBytes == 0)
   }
 
+  /// Reading ahead fills the cache with right pages only, and gives back every frame, whatever the disk does.
+  @Test(arguments: 1...6 as ClosedRange<UInt64>)
+  func readingAhead(seed: UInt64) async throws {
+    let pages = 40
+    let bytes = (0..<pages).flatMap { [UInt8](repeating: UInt8($0), count: PagedFile.pageBytes) }
+    let sums = (0..<pages).map { page in crc32c([UInt8](repeating: UInt8(page), count: PagedFile.pageBytes)) }
+    for frames in [3, 25, 60] {
+      let file = FaultyFile(contents: bytes, seed: seed)
+      let cache = try PageCache(frameBytes: 4096, budgetBytes: frames * Self.frameCost)
+      let paged = try PagedFile(
+        path: "faulty", file: file, mapping: try await file.map(), isMapped: false, checksums: sums,
+        cache: cache)
+      await paged.warm([5, 7, 5, 9] + Array(12..<40), count: 1)
+      #expect(cache.stats.usedBytes <= cache.stats.budgetBytes)
+      if frames > 40 { #expect(cache.stats.usedBytes > 20 * Self.frameCost, "seed \(seed)") }
+      for page in 0..<pages {
+        guard let frame = cache.lookup(paged.cacheKey(page: page)) else { continue }
+        let right = UnsafeRawBufferPointer(start: cache.pointer(frame), count: 4096).allSatisfy { $0 == page }
+        #expect(right, "seed \(seed): page \(page)")
+        cache.release(frame)
+      }
+      var taken = 0
+      while cache.reserve() != nil { taken += 1 }
+      #expect(taken == frames, "seed \(seed): \(frames - taken) frames have leaked")
+    }
+  }
+
   /// Many tasks on many threads read a file through a cache that is far too small, while the disk flips bits,
   /// fails and cuts reads short: every page that comes is right, every error is typed, nothing leaks.
   @Test(arguments: 1...4 as ClosedRange<UInt64>)
@@ -145,6 +172,27 @@ import Testing
   }
 }
 
+/// Reads ahead, each as faulty as those of its file.
+private final class FaultyQueue: ReadQueue {
+  private let file: FaultyFile
+  private var pending: [(buffer: IOBuffer, range: Range<Int>, offset: UInt64, tag: Int)] = []
+
+  init(_ file: FaultyFile) { self.file = file }
+
+  var inFlight: Int { pending.count }
+
+  func submit(into buffer: IOBuffer, range: Range<Int>, at offset: UInt64, tag: Int) {
+    pending.append((buffer, range, offset, tag))
+  }
+
+  func next() async throws(RoostError) -> Int {
+    let read = pending.removeLast()
+    let got = try await file.read(into: read.buffer, range: read.range, at: read.offset)
+    guard got == read.range.count else { throw RoostError(.io, "short read", at: file.path) }
+    return read.tag
+  }
+}
+
 /// Reads that now and then fail, come short or with a wrong bit.
 private final class FaultyFile: File {
   let path = "faulty"
@@ -178,6 +226,6 @@ private final class FaultyFile: File {
     let copy = IOBuffer(contents, alignment: 4096)
     return FileMapping(bytes: copy.bytes) { _ in withExtendedLifetime(copy) {} }
   }
-  func makeReadQueue() -> any ReadQueue { preconditionFailure("not part of this test") }
+  func makeReadQueue() -> any ReadQueue { FaultyQueue(self) }
   func close() async {}
 }
