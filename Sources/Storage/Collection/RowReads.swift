@@ -68,6 +68,13 @@ extension Snapshot {
     return nil
   }
 
+  /// Reads ahead the runs of rows that were found.
+  func warm(_ rows: [Found]) async {
+    for (index, source) in sources.enumerated() where source.pagedSegment != nil {
+      await source.warm(rows.lazy.filter { $0.source == index }.map(\.row))
+    }
+  }
+
   /// Reads ahead what looking for these ids will need.
   func warm(_ ids: [RecordID]) async {
     guard sources.contains(where: { $0.pagedSegment != nil }) else { return }

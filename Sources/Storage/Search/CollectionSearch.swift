@@ -69,6 +69,7 @@ extension Collection {
   ) async throws(RoostError) -> [SearchHit] {
     var hits: [SearchHit] = []
     hits.reserveCapacity(rows.count)
+    await snapshot.warm(rows)
     for found in rows {
       let source = snapshot.sources[found.source]
       let row = Int(found.row)

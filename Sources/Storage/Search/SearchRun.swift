@@ -126,6 +126,7 @@ struct SearchRun {
   func vectors(of rows: [Found]) async throws(RoostError) -> (bytes: IOBuffer, stride: Int) {
     let stride = (schema.shape.rowBytes + 63) & ~63
     let buffer = IOBuffer(count: max(1, rows.count) * stride)
+    await snapshot.warm(rows)
     for (index, found) in rows.enumerated() {
       let bytes = try await snapshot.sources[found.source].vectorBytes(
         Int(found.row), count: schema.shape.rowBytes)
