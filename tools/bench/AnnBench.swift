@@ -171,8 +171,10 @@ struct AnnBench {
     let answers = results.flatMap(\.answers)
     let found = answers.reduce(0) { $0 + Set($1.ids).intersection(truth[$1.query]).count }
     let possible = answers.reduce(0) { $0 + truth[$1.query].count }
-    let pages = results.reduce(0) { $0 + $1.pagesRead }
     let cache = await target.pageCache()
+    // Where the cache can be seen, all reads count, those for ids and payloads too.
+    let seen = Int(cache.reads - cacheBefore.reads)
+    let pages = seen > 0 ? seen : results.reduce(0) { $0 + $1.pagesRead }
     let looked = Double(cache.hits + cache.misses - cacheBefore.hits - cacheBefore.misses)
     JSONLine.print(
       .object([

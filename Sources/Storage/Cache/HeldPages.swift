@@ -39,6 +39,7 @@ extension PagedFile {
     guard let frame = cache.reserve() else { return try await readApart(first, count) }
     let held = HeldPages(cache, frame: frame)
     let start = cache.range(frame).lowerBound
+    cache.countRead()
     let got = try await file.read(
       into: cache.memory, range: start..<start + bytes, at: UInt64(first * Self.pageBytes))
     try verify(pages: first..<first + count, held.bytes, byteCount: got)
@@ -48,6 +49,7 @@ extension PagedFile {
 
   private func readApart(_ first: Int, _ count: Int) async throws(RoostError) -> HeldPages {
     let buffer = IOBuffer(count: count * Self.pageBytes, alignment: Self.pageBytes)
+    cache?.countRead()
     let got = try await file.read(
       into: buffer, range: 0..<buffer.count, at: UInt64(first * Self.pageBytes))
     try verify(pages: first..<first + count, UnsafeRawPointer(buffer.base), byteCount: got)
@@ -97,6 +99,7 @@ extension PagedFile {
     let last = (range.upperBound - 1) / Self.pageBytes
     let buffer = IOBuffer(count: (last - first + 1) * Self.pageBytes, alignment: Self.pageBytes)
     let page = section.firstPage + first
+    cache?.countRead()
     let got = try await file.read(
       into: buffer, range: 0..<buffer.count, at: UInt64(page * Self.pageBytes))
     try verify(pages: page..<page + last - first + 1, UnsafeRawPointer(buffer.base), byteCount: got)
@@ -117,6 +120,7 @@ extension PagedFile {
     while true {
       while next < missing.count, queue.inFlight < Self.warmReadsMax, let frame = cache.reserve() {
         frames[next] = frame
+        cache.countRead()
         let start = cache.range(frame).lowerBound
         queue.submit(
           into: cache.memory, range: start..<start + count * Self.pageBytes,

@@ -19,6 +19,7 @@ final class PageCache: Sendable {
   /// All frames, one after the other; committed as they are first used.
   let memory: IOBuffer
   private let state: Mutex<PageCacheState>
+  private let reads = Atomic<UInt64>(0)
 
   /// - Parameter budgetBytes: memory for frames and bookkeeping; `setBudget` only goes below.
   init(frameBytes: Int, budgetBytes: Int) throws(RoostError) {
@@ -70,13 +71,19 @@ final class PageCache: Sendable {
     if !freed.isEmpty { state.withLock { $0.returnFrames(freed) } }
   }
 
+  /// Notes a read from disk, into a frame or elsewhere.
+  @inline(__always)
+  func countRead() { reads.wrappingAdd(1, ordering: .relaxed) }
+
   func pointer(_ frame: Int) -> UnsafeMutableRawPointer { memory.base + frame * frameBytes }
 
   func range(_ frame: Int) -> Range<Int> { frame * frameBytes..<(frame + 1) * frameBytes }
 
   var stats: PageCacheStats {
-    state.withLock { state in
+    let reads = reads.load(ordering: .relaxed)
+    return state.withLock { state in
       var stats = state.stats
+      stats.reads = reads
       stats.budgetBytes = state.limit * (frameBytes + Self.bookkeepingBytes)
       stats.usedBytes = state.inUse * (frameBytes + Self.bookkeepingBytes)
       return stats
@@ -91,6 +98,8 @@ public struct PageCacheStats: Sendable, Equatable {
   public var hits: UInt64 = 0
   public var misses: UInt64 = 0
   public var evictions: UInt64 = 0
+  /// Reads from disk, into frames or elsewhere, other than those of scans.
+  public var reads: UInt64 = 0
   /// Reads that found no frame free of pins and went elsewhere.
   public var refusals: UInt64 = 0
 

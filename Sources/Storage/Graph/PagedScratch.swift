@@ -79,6 +79,7 @@ final class PagedScratch {
   /// Where a read is to put the run of this slot.
   func beginRead(_ slot: Int) -> (buffer: IOBuffer, range: Range<Int>) {
     slotIsReading[slot] = true
+    cache?.countRead()
     if let cache, let frame = cache.reserve() {
       slotFrame[slot] = frame
       let start = cache.range(frame).lowerBound
