@@ -50,10 +50,10 @@ extension SegmentGraph {
 
 /// The state of one search by page reads, between its suspensions.
 private struct PagedSearch {
-  /// Coded rows of the nearest cells that are looked through, and how many more for each candidate of
-  /// `effort`.
-  private static let scannedRows = 2_048
-  private static let scannedRowsPerWidth = 96
+  /// Coded rows of the nearest cells that are looked through, and how many more for each row of the result
+  /// list.
+  private static let scannedRows = 4_096
+  private static let scannedRowsPerWidth = 128
   private static let codeBatch = 64
   /// Reads in flight once the first ones have set a bound, for each row of the result list: enough to
   /// hide the disk, few enough that the bound has its say.
