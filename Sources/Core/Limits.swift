@@ -22,7 +22,18 @@ public enum Limits {
   public static let frameBodyBytesMax = 64 * 1024 * 1024
   public static let filterDepthMax = 32
   public static let filterNodesMax = 4_096
+  /// Values, ids and polygon points in all lists of a filter together.
+  public static let filterValuesMax = 16_384
+  public static let filterPolygonPointsMax = 1_024
+  public static let filterWordsMax = 64
+  public static let filterWordsBytesMax = 1_024
   public static let filterTextBytesMax = 64 * 1024
+  public static let facetsMax = 16
+  public static let facetTopMax = 10_000
+  /// Distinct values that one facet may meet, and steps of a histogram.
+  public static let facetDistinctMax = 1_000_000
+  /// Bytes of the distinct values of a facet.
+  public static let facetBytesMax = 32 * 1024 * 1024
   public static let moduleBytesMax = 32 * 1024 * 1024
   public static let textBytesMax = 32 * 1024
   public static let collectionsMax = 1_024

@@ -111,14 +111,14 @@ package final class SegmentFuzz {
   }
 
   private static let filters: [Filter] = [
-    .exists(field: "deep"), .equals(field: "even", .bool(true)), .equals(field: "deep.list", .null),
-    .range(field: "n", FilterRange(lower: .inclusive(.int(7)), upper: .exclusive(.double(31.5)))),
-    .range(field: "share", FilterRange(upper: .inclusive(.double(0.5)))),
-    .range(field: "when", FilterRange(lower: .exclusive(.datetime(1)))),
-    .range(field: "text", FilterRange(lower: .inclusive(.string("abab")))),
-    .isIn(field: "deep.list", [.string("x1"), .string("x2"), .int(1)]),
-    .equals(field: "raw", .bytes([1])), .equals(field: "at", .geo(latitude: 5, longitude: -5)),
-    .not(.equals(field: "n", .int(3))),
+    .field("deep", .exists), .field("even", .equals(.bool(true))), .field("deep.list", .equals(.null)),
+    .field("n", .range(FilterRange(lower: .inclusive(.int(7)), upper: .exclusive(.double(31.5))))),
+    .field("share", .range(FilterRange(upper: .inclusive(.double(0.5))))),
+    .field("when", .range(FilterRange(lower: .exclusive(.datetime(1))))),
+    .field("text", .range(FilterRange(lower: .inclusive(.string("abab"))))),
+    .field("deep.list", .isIn([.string("x1"), .string("x2"), .int(1)])),
+    .field("raw", .equals(.bytes([1]))), .field("at", .equals(.geo(latitude: 5, longitude: -5))),
+    .not(.field("n", .equals(.int(3)))),
   ]
 
   /// Bytes of the segment that may be changed.

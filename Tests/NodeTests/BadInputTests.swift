@@ -85,7 +85,7 @@ import Testing
     #expect(await search(SearchQuery(target: good, k: Limits.kMax + 1))?.kind == .invalidArgument)
     #expect(await search(SearchQuery(target: good, module: ModuleCall(module: "nobody")))?.kind == .notFound)
     #expect(await failure { _ = try await client.search([SearchQuery](), in: "c") }?.kind == .invalidArgument)
-    var deep = Filter.exists(field: "x")
+    var deep = Filter.field("x", .exists)
     for _ in 0..<Limits.filterDepthMax + 5 { deep = .not(deep) }
     #expect(await failure { _ = try await client.count(in: "c", filter: deep) }?.kind == .limitExceeded)
     #expect(try await client.search(SearchQuery(target: good), in: "c").count == 1)
@@ -194,14 +194,14 @@ import Testing
     let refused = await withTaskGroup(of: Int.self) { group in
       for _ in 0..<200 {
         group.addTask {
-          let error = await failure { _ = try await impatient.count(in: "c", filter: .exists(field: "x")) }
+          let error = await failure { _ = try await impatient.count(in: "c", filter: .field("x", .exists)) }
           return error?.kind == .overloaded ? 1 : 0
         }
       }
       return await group.reduce(0, +)
     }
     #expect(refused > 0)
-    #expect(try await test.client.count(in: "c", filter: .exists(field: "x")) == 0)
+    #expect(try await test.client.count(in: "c", filter: .field("x", .exists)) == 0)
     await impatient.close()
     try await test.stopAndRemove()
   }

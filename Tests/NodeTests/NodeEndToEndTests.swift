@@ -36,12 +36,12 @@ import Wire
       SearchQuery(target: .record(.number(50)), k: 2, exact: true), in: "books")
     #expect(Set(near.map(\.id)) == [.number(49), .number(51)])
     let even = try await client.search(
-      SearchQuery(target: .vector(vector(11, 0, 0, 1)), k: 2, filter: .equals(field: "even", .bool(true))),
+      SearchQuery(target: .vector(vector(11, 0, 0, 1)), k: 2, filter: .field("even", .equals(.bool(true)))),
       in: "books")
     #expect(Set(even.map(\.id)) == [.number(10), .number(12)])
 
     #expect(try await client.count(in: "books") == 100)
-    #expect(try await client.count(in: "books", filter: .equals(field: "even", .bool(true))) == 50)
+    #expect(try await client.count(in: "books", filter: .field("even", .equals(.bool(true)))) == 50)
     #expect(try await client.delete([.number(3), .number(4), .number(500)], from: "books") == 2)
     #expect(try await client.get([.number(3)], from: "books") == [nil])
 
@@ -130,13 +130,13 @@ import Wire
     #expect(pages > 5)
     var odd = 0
     for try await page in test.client.scan(
-      "c", limit: 2_222, filter: .equals(field: "odd", .bool(true)), includeVector: false)
+      "c", limit: 2_222, filter: .field("odd", .equals(.bool(true))), includeVector: false)
     {
       odd += page.records.count
     }
     #expect(odd == 2_222)
     // Page by page without streams gives the same.
-    var after: RecordID?
+    var after: ScanCursor?
     var seen = 0
     repeat {
       let page = try await test.client.scanPage("c", after: after, limit: 700, includeVector: false)
@@ -144,6 +144,59 @@ import Wire
       after = page.next
     } while after != nil
     #expect(seen == 5_000)
+    try await test.stopAndRemove()
+  }
+
+  @Test func orderedScansAndFacetsOverTheWire() async throws {
+    func rank(_ id: Int) -> Int { id * 7_919 % 5_000 }
+    let test = try await TestNode()
+    try await test.client.createCollection("c", schema: CollectionSchema(dimension: 64))
+    for start in stride(from: 0, to: 5_000, by: 500) {
+      let records = (start..<start + 500).map {
+        PutRecord(
+          id: .number(UInt64($0)), vector: Vector([Float](repeating: Float($0), count: 64)),
+          payload: $0 % 10 == 0 ? Payload() : Payload(["rank": .int(Int64(rank($0)))]))
+      }
+      try await test.client.put(records, into: "c")
+    }
+    let with = (0..<5_000).filter { $0 % 10 != 0 }.sorted { rank($0) > rank($1) }
+    let expected = with + (0..<5_000).filter { $0 % 10 == 0 }
+    let order = ScanOrder("rank", descending: true)
+    var ids: [Int] = []
+    var pages = 0
+    for try await page in test.client.scan("c", orderedBy: order) {
+      pages += 1
+      ids += page.records.compactMap { if case .number(let number) = $0.id { Int(number) } else { nil } }
+    }
+    #expect(ids == expected && pages > 5)
+    var after: ScanCursor?
+    var seen: [Int] = []
+    repeat {
+      let page = try await test.client.scanPage(
+        "c", orderedBy: order, after: after, limit: 800, includeVector: false)
+      seen += page.records.compactMap { if case .number(let number) = $0.id { Int(number) } else { nil } }
+      after = page.next
+    } while after != nil
+    #expect(seen == expected)
+    // A place in an order means nothing to a scan by id.
+    await #expect(throws: RoostError.self) {
+      try await test.client.scanPage("c", after: ScanCursor(id: .number(1), value: .int(1)))
+    }
+    let outcome = try await test.client.facet(
+      FacetQuery(
+        [Facet("rank", .numbers(interval: 2_500)), Facet("rank", .values(top: 2))],
+        filter: Filter(text: "rank < 3000")), in: "c")
+    #expect(outcome.matched == with.count { rank($0) < 3_000 })
+    guard case .bounds(let count, _, let greatest, let steps) = outcome.answers[0] else {
+      Issue.record("no bounds")
+      return
+    }
+    #expect(count == outcome.matched && steps.map(\.count).reduce(0, +) == count && steps.count == 2)
+    #expect(greatest == .int(2_999))
+    let error = await failure {
+      _ = try await test.client.facet(FacetQuery([Facet("rank", .values(top: 0))]), in: "c")
+    }
+    #expect(error?.kind == .invalidArgument)
     try await test.stopAndRemove()
   }
 

@@ -135,11 +135,11 @@ private struct FilterBench {
   ) -> (filter: Filter, passes: [Bool]) {
     // A little more or less for each query makes filters that nobody has seen before.
     let jitter = command.repeat ? 0 : Double(index % 64) / 64 * 0.01
-    func range(_ field: String, _ values: [Int], _ low: Int, _ high: Int) -> (Filter, [Bool]) {
+    func range(_ field: FieldPath, _ values: [Int], _ low: Int, _ high: Int) -> (Filter, [Bool]) {
       (
-        .range(
-          field: field,
-          FilterRange(lower: .inclusive(.int(Int64(low))), upper: .exclusive(.int(Int64(high))))),
+        .field(
+          field,
+          .range(FilterRange(lower: .inclusive(.int(Int64(low))), upper: .exclusive(.int(Int64(high)))))),
         values.map { low <= $0 && $0 < high }
       )
     }
@@ -154,9 +154,9 @@ private struct FilterBench {
       } ?? 0
     let ranks = attributes.pivots[pivot].ranks
     let width = max(1, Int(Double(ranks.count) * share * (1 - jitter)))
+    let field = FieldPath(stringLiteral: "rank\(pivot)")
     return correlation == .correlated
-      ? range("rank\(pivot)", ranks, 0, width)
-      : range("rank\(pivot)", ranks, ranks.count - width, ranks.count)
+      ? range(field, ranks, 0, width) : range(field, ranks, ranks.count - width, ranks.count)
   }
 
   private func open(

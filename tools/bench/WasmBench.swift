@@ -48,7 +48,7 @@ struct WasmCommand: AsyncParsableCommand {
       try contains.makeFilter(parameters: Payload(["field": .string("name"), "text": .string("image")]))
     }
     try measureFilter("native", candidates, sizes) { () throws(RoostError) in
-      try CompiledFilter(.range(field: "size", FilterRange(upper: .inclusive(.int(50_000)))))
+      try CompiledFilter(.field("size", .range(FilterRange(upper: .inclusive(.int(50_000))))))
     }
     let embedder = try engine.compile(try builder.build("\(guests)/hashed-ngrams"), name: "hashed-ngrams")
     try measureEmbedder(embedder)

@@ -119,6 +119,9 @@ enum FuzzTarget {
     let texts = [
       #"section = "graphics" and size in 100..2000 and not name in ("a", "b") or exists(homepage)"#,
       "`odd name`.x >= -1.5e3 or free = true and (a < 3 or b != null)",
+      #"section matches prefix "Graph 漢" or maker[name starts with "x" and deep.er is not empty] or has-id(7, "k")"#,
+      #"when in 2020-01-01..2026-01-31T12:00:00Z and at within 5km of geo"52.5,13.4" and tags contains all ("a", -1)"#,
+      #"at within box(geo"50,170", geo"60,-170") or at not within polygon(geo"0,0", geo"90,20", geo"9,-170")"#,
     ]
     var samples = texts.map { [0] + Array($0.utf8) }
     for text in texts {

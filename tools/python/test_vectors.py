@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks roost.py against the golden vectors of spec/vectors. With HOST:PORT it also talks to a node."""
+"""Checks the package roost against the golden vectors of spec/vectors. With HOST:PORT it also talks to a node."""
 
 import pathlib
 import re
@@ -17,6 +17,12 @@ PAYLOAD = {
 }
 FILTER = ("and", ("=", "section", "utils"), ("in", "n", [1, 2]),
           ("not", ("or", ("exists", "x.y"), ("range", "size", (">=", 10), ("<", 99.5)))))
+PLACES = ("or", ("within", "place", ("circle", Geo(48.2, 16.5), 5000.0)),
+          ("within", "place", ("box", Geo(-20, 170), Geo(10, -170))),
+          ("within", "place", ("polygon", [Geo(0, 0), Geo(0, 1), Geo(1, 0.5)])),
+          ("matches", "title", "Zoë's open sources", "phrase"), ("has-value", "note"),
+          ("nested", "reviews", ("and", ("=", "stars", 5), ("=", "by", None))),
+          ("has-id", [2**64 - 1, "clé"]))
 VERSION = (0x0123456789ABCDEF, 7)
 DIGEST = "0123456789abcdef" * 4
 SCHEMA = {"dimension": 3, "element": "f32", "metric": "cosine", "degree": 32, "build_effort": 100,
@@ -71,7 +77,11 @@ REQUESTS = {
         {"id": 1, "k": 5, "diversity": 0},
         {"text": "small", "group_by": "x.y", "k": 4, "group_size": 2}]),
     "scan": lambda w: roost.write_scan(w, "books", 9, 1000, FILTER, False),
+    "scan-ordered": lambda w: roost.write_scan(w, "books", ("clé", 1999), 10, None, True, "year", True),
+    "facet": lambda w: roost.write_facet(w, "books", [
+        ("values", "section", 10), ("numbers", "size.kb", 0.5), ("datetimes", "added", 86400)], FILTER),
     "count": lambda w: w.text("books").optional(None, w.filter),
+    "count-filtered": lambda w: w.text("books").optional(PLACES, w.filter),
     "publish-module": lambda w: w.text("ngrams").blob(b"\0asm"),
     "list-modules": lambda w: None,
     "stats": lambda w: w.optional("books", w.text),
@@ -105,7 +115,11 @@ REPLIES = {
         {"id": 1, "distance": 0.25, "payload": PAYLOAD, "vector": None, "group": "utils"},
         {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR, "group": -7}]],
                       "modules": [], "shards_answered": 1, "shards": 1, "explanations": []},
-    "scan": ([dict(RECORD, id=10)], 10),
+    "scan": ([dict(RECORD, id=10)], (10, "z")),
+    "facet": {"matched": 70000, "answers": [
+        {"distinct": 3, "top": [("utils", 40000), (None, 9)]},
+        {"count": 2, "least": -7, "greatest": 1.25, "histogram": [(-7.0, 1), (1.0, 1)]},
+        {"count": 0, "least": None, "greatest": None, "histogram": []}]},
     "scan-part": ([], "k"),
     "count": 3,
     "publish-module": MODULE,
@@ -163,7 +177,7 @@ def check_vectors():
         opcode = data[5]
         writer = Writer()
         write(writer)
-        stream_id = 66 if name == "scan" else 0
+        stream_id = 66 if name.startswith("scan") else 0
         check(roost.frame(opcode, writer.finish(), 66, stream_id=stream_id, deadline_ms=1500) == data, f"request {name}")
     for name, expected in REPLIES.items():
         data, _ = read(FOLDER / f"reply-{name}.hex")
@@ -222,6 +236,7 @@ def check_node(address):
             check(len(node.put(name, records[start:start + 1000])) == 1000, "put")
         check(node.count(name) == 3000, "count")
         check(node.count(name, ("=", "even", True)) == 1500, "count with a filter")
+        check(node.count(name, ("and", ("has-id", [1, 2, 4]), ("=", "even", True))) == 2, "count by id")
         hits = node.search(name, vector=[10.2, 0, 0, 1], k=3)
         check([hit["id"] for hit in hits] == [10, 11, 9], f"search {hits}")
         many = node.search_many(name, [{"id": n, "k": 2, "exact": True} for n in range(1, 100)])
@@ -232,6 +247,16 @@ def check_node(address):
         check(node.delete(name, [5, 6, 10_000]) == 2, "delete")
         check([record["id"] for record in node.scan(name)] == [n for n in range(3000) if n not in (5, 6)], "scan")
         check(node.stats(name)["records"] == 2998, "stats")
+        answers = node.facet(name, [("values", "even", 5), ("numbers", "n", 1000)], ("range", "n", (">=", 100), None))
+        check(answers["matched"] == 2900 and answers["answers"][0]["top"] == [(False, 1450), (True, 1450)],
+              f"facet {answers}")
+        check(answers["answers"][1]["histogram"] == [(0.0, 900), (1000.0, 1000), (2000.0, 1000)], f"facet {answers}")
+        seen, after = [], None
+        while len(seen) < 2000:
+            records, after = node.scan_page(name, after, 700, order_by="n", descending=True, with_vector=False)
+            seen += [record["id"] for record in records]
+        check(seen[:2000] == list(range(2999, 999, -1)), "ordered scan")
+        check([r["id"] for r in node.scan(name, limit=3, order_by="even")] == [1, 3, 7], "scan ordered by a bool")
         node.flush(name)
         check(node.verify(name)[2] == [], "verify")
         try:

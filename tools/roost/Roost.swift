@@ -31,7 +31,7 @@ struct Roost: AsyncParsableCommand {
         name: "Records",
         subcommands: [
           ImportCommand.self, ExportCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self,
-          ScanCommand.self, CountCommand.self,
+          ScanCommand.self, CountCommand.self, FacetCommand.self,
         ]),
       CommandGroup(name: "Search", subcommands: [SearchCommand.self]),
       CommandGroup(

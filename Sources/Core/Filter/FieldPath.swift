@@ -1,7 +1,7 @@
 // Where a filter looks inside a payload: the names from the outermost map inward.
 
 /// A dotted path into nested maps. In its text form a dot joins names; a dot or a backslash that
-/// belongs to a name is written `\.` and `\\`. `Filter` holds paths in this form.
+/// belongs to a name is written `\.` and `\\`. Valid by construction; equal when all bytes are.
 public struct FieldPath: Hashable, Sendable {
   /// At least one name, none of them empty.
   public let names: [String]
@@ -75,5 +75,23 @@ public struct FieldPath: Hashable, Sendable {
         .limitExceeded, "a field path has more than \(FieldPath.textBytesMax) bytes",
         at: "filter field '\(text.prefix(80))'")
     }
+  }
+}
+
+extension FieldPath {
+  public static func == (a: FieldPath, b: FieldPath) -> Bool {
+    a.names.count == b.names.count && zip(a.names, b.names).allSatisfy { $0.utf8.elementsEqual($1.utf8) }
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    for var name in names { name.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) } }
+  }
+}
+
+extension FieldPath: ExpressibleByStringLiteral {
+  /// For paths in source code; text from outside goes through `init(_:)`, which throws.
+  public init(stringLiteral text: String) {
+    guard let path = try? FieldPath(text) else { preconditionFailure("'\(text)' is no field path") }
+    self = path
   }
 }

@@ -1,12 +1,12 @@
-// Turns a filter into the flat tables of CompiledFilter. Runs once per query.
+// Turns a filter into the flat tables of FilterProgram. Runs once per query.
 
 /// Collects tests by path, then numbers them so that the tests of a path are neighbours.
 struct FilterCompiler {
   struct Layout {
     var tests: [FilterTest] = []
-    var nodes: [CompiledFilter.PathNode] = []
+    var nodes: [FilterProgram.PathNode] = []
     var names: [UInt8] = []
-    var program: [CompiledFilter.Instruction] = []
+    var program: [FilterProgram.Instruction] = []
   }
 
   /// A path under construction.
@@ -32,40 +32,54 @@ struct FilterCompiler {
   }
 
   private(set) var constants = FilterConstants()
+  private(set) var inner: [FilterProgram] = []
   private var found: [FilterTest] = []
   private var root = Branch(name: [])
-  private var program: [CompiledFilter.Instruction] = []
+  private var program: [FilterProgram.Instruction] = []
 
-  mutating func compile(_ filter: Filter) throws(RoostError) {
+  mutating func compile(_ filter: Filter) {
     switch filter {
-    case .equals(let field, let value): try add(constants.addSet([value]), at: field)
-    case .isIn(let field, let values): try add(constants.addSet(values), at: field)
-    case .range(let field, let range): try add(constants.addRange(range), at: field)
-    case .exists(let field): try add(FilterTest(kind: .exists), at: field)
+    case .field(let path, let predicate): add(test(predicate), at: path)
+    case .nested(let path, let part):
+      inner.append(FilterProgram(part))
+      add(FilterTest(kind: .nested, index: Int32(inner.count - 1)), at: path)
+    case .hasID(let ids): program.append(.hasID(set: constants.addIDs(ids)))
     case .not(let part):
-      try compile(part)
+      compile(part)
       program.append(.invert)
-    case .and(let parts): try compile(parts, whenEmpty: true) { .jumpIfFalse($0) }
-    case .or(let parts): try compile(parts, whenEmpty: false) { .jumpIfTrue($0) }
+    case .and(let parts): compile(parts, whenEmpty: true) { .jumpIfFalse($0) }
+    case .or(let parts): compile(parts, whenEmpty: false) { .jumpIfTrue($0) }
     }
   }
 
-  private mutating func add(_ test: FilterTest, at field: String) throws(RoostError) {
-    root.insert(found.count, at: try FieldPath(field).names[...])
+  private mutating func test(_ predicate: FieldPredicate) -> FilterTest {
+    switch predicate {
+    case .exists: FilterTest(kind: .exists)
+    case .hasValue: FilterTest(kind: .hasValue)
+    case .equals(let value): constants.addSet([value])
+    case .isIn(let values): constants.addSet(values)
+    case .range(let range): constants.addRange(range)
+    case .text(let match): constants.addWords(match)
+    case .within(let area): constants.addRegion(area)
+    }
+  }
+
+  private mutating func add(_ test: FilterTest, at path: FieldPath) {
+    root.insert(found.count, at: path.names[...])
     program.append(.load(test: Int32(found.count)))
     found.append(test)
   }
 
   private mutating func compile(
-    _ parts: [Filter], whenEmpty: Bool, jump: (Int32) -> CompiledFilter.Instruction
-  ) throws(RoostError) {
+    _ parts: [Filter], whenEmpty: Bool, jump: (Int32) -> FilterProgram.Instruction
+  ) {
     guard !parts.isEmpty else {
       program.append(.constant(whenEmpty))
       return
     }
     var jumps: [Int] = []
     for (index, part) in parts.enumerated() {
-      try compile(part)
+      compile(part)
       if index < parts.count - 1 {
         jumps.append(program.count)
         program.append(jump(0))
@@ -77,7 +91,7 @@ struct FilterCompiler {
   func layOut() -> Layout {
     var layout = Layout()
     var newNumbers = [Int32](repeating: 0, count: found.count)
-    layout.nodes.append(CompiledFilter.PathNode())
+    layout.nodes.append(FilterProgram.PathNode())
     // Breadth first: the children of a node are laid out together, and each node's tests with it.
     var queue: [(position: Int, branch: Branch)] = [(0, root)]
     var next = 0
@@ -94,7 +108,7 @@ struct FilterCompiler {
       for child in branch.children {
         let start = Int32(layout.names.count)
         layout.names += child.name
-        var node = CompiledFilter.PathNode()
+        var node = FilterProgram.PathNode()
         node.name = PoolRange(start: start, end: Int32(layout.names.count))
         queue.append((layout.nodes.count, child))
         layout.nodes.append(node)

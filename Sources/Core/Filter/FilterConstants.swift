@@ -3,22 +3,10 @@
 
 import Glibc
 
-/// A scalar inside an encoded payload, in place.
-enum ScalarView {
-  case null
-  case bool(Bool)
-  case int(Int64)
-  case double(Double)
-  case string(UnsafeRawBufferPointer)
-  case bytes(UnsafeRawBufferPointer)
-  case geo(latitude: Double, longitude: Double)
-  case datetime(Int64)
-}
-
 /// A test of one field's value.
 struct FilterTest {
   enum Kind: UInt8 {
-    case exists, isIn, numberRange, datetimeRange, stringRange, bytesRange
+    case exists, hasValue, isIn, numberRange, datetimeRange, stringRange, bytesRange, words, region, nested
   }
   var kind: Kind
   /// Position in the pool that belongs to `kind`.
@@ -55,12 +43,24 @@ struct ByteInterval {
   var isUpperInclusive = false
 }
 
+/// The ids of a `hasID`.
+struct IDSet {
+  /// Ascending.
+  var numbers = PoolRange()
+  /// Ascending by length, then bytes.
+  var keys = PoolRange()
+}
+
 package struct FilterConstants {
   private(set) var sets: [ValueSet] = []
   private(set) var numberIntervals: [NumberInterval] = []
   private(set) var datetimeIntervals: [ClosedInterval] = []
   private(set) var byteIntervals: [ByteInterval] = []
+  private(set) var wordTests: [WordTest] = []
+  private(set) var regions: [GeoRegion] = []
+  private(set) var idSets: [IDSet] = []
   private var wholes: [Int64] = []
+  private var idNumbers: [UInt64] = []
   private var doubles: [Double] = []
   private var texts: [PoolRange] = []
   private var bytes: [UInt8] = []
@@ -123,6 +123,31 @@ package struct FilterConstants {
       return FilterTest(kind: .bytesRange, index: Int32(byteIntervals.count - 1))
     default: preconditionFailure("validate() refuses other bounds")
     }
+  }
+
+  mutating func addWords(_ match: TextMatch) -> FilterTest {
+    wordTests.append(WordTest(match))
+    return FilterTest(kind: .words, index: Int32(wordTests.count - 1))
+  }
+
+  mutating func addRegion(_ area: GeoArea) -> FilterTest {
+    regions.append(GeoRegion(area))
+    return FilterTest(kind: .region, index: Int32(regions.count - 1))
+  }
+
+  /// Returns the set's position in `idSets`.
+  mutating func addIDs(_ ids: [RecordID]) -> Int32 {
+    var numbers: [UInt64] = []
+    var keys: [[UInt8]] = []
+    for id in ids {
+      switch id {
+      case .number(let number): numbers.append(number)
+      case .key(let key): keys.append(Array(key.utf8))
+      }
+    }
+    idSets.append(
+      IDSet(numbers: FilterConstants.append(numbers.sorted(), to: &idNumbers), keys: addTexts(keys)))
+    return Int32(idSets.count - 1)
   }
 
   private static func append<T>(_ values: [T], to pool: inout [T]) -> PoolRange {
@@ -206,6 +231,14 @@ package struct FilterConstants {
     let index = Int(test.index)
     switch test.kind {
     case .exists: return true
+    case .hasValue: if case .null = value { return false } else { return true }
+    case .nested: return false
+    case .words:
+      guard case .string(let text) = value else { return false }
+      return wordTests[index].matches(text)
+    case .region:
+      guard case .geo(let latitude, let longitude) = value else { return false }
+      return regions[index].contains(latitude: latitude, longitude: longitude)
     case .isIn: return contains(sets[index], value)
     case .numberRange:
       switch value {
@@ -223,6 +256,18 @@ package struct FilterConstants {
       guard case .bytes(let bytes) = value else { return false }
       return contains(byteIntervals[index], bytes)
     }
+  }
+
+  /// Whether an encoded id (`RecordID.encode`) is in a set; its form has been checked by whoever stored it.
+  func containsID(_ set: Int32, _ id: UnsafeRawBufferPointer) -> Bool {
+    let set = idSets[Int(set)]
+    guard id.count > 2 else { return false }
+    if id[0] == 0 {
+      guard id.count == 9 else { return false }
+      let number = UInt64(bigEndian: id.loadUnaligned(fromByteOffset: 1, as: UInt64.self))
+      return FilterConstants.search(idNumbers, set.numbers, number)
+    }
+    return contains(set.keys, UnsafeRawBufferPointer(rebasing: id[2...]))
   }
 
   private func contains(_ set: ValueSet, _ value: ScalarView) -> Bool {

@@ -15,7 +15,10 @@ public enum FilterFuzz {
       let length = min(Int(content[0]) | Int(content[1]) << 8, content.count - 2)
       let text = String(decoding: content[2..<2 + length], as: UTF8.self)
       guard let filter = try? Filter(text: text), let compiled = try? CompiledFilter(filter) else { return }
-      _ = try? compiled.matches(UnsafeRawBufferPointer(rebasing: content[(2 + length)...]))
+      let payload = UnsafeRawBufferPointer(rebasing: content[(2 + length)...])
+      // The first bytes of the payload serve as an id of either kind, or as a broken one.
+      guard !payload.isEmpty else { return }
+      _ = try? compiled.matches(payload, id: UnsafeRawBufferPointer(rebasing: payload.prefix(9)))
     }
   }
 

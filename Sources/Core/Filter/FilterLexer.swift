@@ -9,6 +9,9 @@ struct FilterToken: Equatable {
     /// A name in backticks; never a keyword.
     case name(String)
     case literal(Value)
+    /// An integer that only an id can be: above 2^63 - 1.
+    case largeInteger(UInt64)
+    /// One of `FilterLexer.symbols`, or a character that means nothing.
     case symbol(String)
     case end
   }
@@ -22,6 +25,8 @@ struct FilterLexer {
   static let reserved: Set<String> = [
     "and", "or", "not", "in", "exists", "true", "false", "null", "infinity",
   ]
+
+  static let symbols = ["..", "!=", "<=", ">=", "==", "=", "<", ">", "(", ")", "[", "]", ",", "."]
 
   let bytes: [UInt8]
   private var offset = 0
@@ -44,10 +49,16 @@ struct FilterLexer {
     (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
   }
 
-  /// An error at byte `offset`. The place counts characters from 1, as a caret under the text wants it.
+  /// An error at byte `offset`. Lines and characters count from 1, as a caret under the text wants it.
   func error(_ message: String, at offset: Int, remedy: String = "") -> RoostError {
-    let character = String(decoding: bytes[..<min(offset, bytes.count)], as: UTF8.self).count + 1
-    return RoostError(.invalidArgument, message, at: "filter character \(character)", remedy: remedy)
+    RoostError(.invalidArgument, message, at: place(offset), remedy: remedy)
+  }
+
+  func place(_ offset: Int) -> String {
+    let before = bytes[..<min(offset, bytes.count)]
+    let line = before.count { $0 == 0x0a } + 1
+    let start = before.lastIndex(of: 0x0a).map { $0 + 1 } ?? 0
+    return "filter line \(line), character \(String(decoding: before[start...], as: UTF8.self).count + 1)"
   }
 
   mutating func next() throws(RoostError) -> FilterToken {
@@ -55,21 +66,21 @@ struct FilterLexer {
     let start = offset
     guard let first = peek(0) else { return FilterToken(kind: .end, offset: start) }
     if FilterLexer.isWordStart(first) { return FilterToken(kind: try word(), offset: start) }
-    if FilterLexer.isDigit(first) { return FilterToken(kind: .literal(try number()), offset: start) }
+    if FilterLexer.isDigit(first) { return FilterToken(kind: try number(), offset: start) }
     switch first {
     case UInt8(ascii: "\""), UInt8(ascii: "'"):
       return FilterToken(kind: .literal(.string(try quoted())), offset: start)
     case UInt8(ascii: "`"): return FilterToken(kind: .name(try quoted()), offset: start)
     case UInt8(ascii: "-"):
       if let digit = peek(1), FilterLexer.isDigit(digit) {
-        return FilterToken(kind: .literal(try number()), offset: start)
+        return FilterToken(kind: try number(), offset: start)
       }
       offset += 1
       if case .word(let text) = try next().kind, text.lowercased() == "infinity" {
         return FilterToken(kind: .literal(.double(-.infinity)), offset: start)
       }
       throw error("expected a number after '-'", at: start)
-    default: return FilterToken(kind: .symbol(try symbol()), offset: start)
+    default: return FilterToken(kind: .symbol(symbol()), offset: start)
     }
   }
 
@@ -93,7 +104,7 @@ struct FilterLexer {
       return .literal(.datetime(micros))
     case "geo":
       let content = try quoted()
-      let parts = content.split(separator: ",", omittingEmptySubsequences: false)
+      let parts = content.filter { $0 != " " }.split(separator: ",", omittingEmptySubsequences: false)
       guard parts.count == 2, let latitude = Double(parts[0]), let longitude = Double(parts[1]) else {
         throw error("'\(content)' is not a place on earth", at: start, remedy: "write geo\"48.2,16.37\"")
       }
@@ -111,11 +122,14 @@ struct FilterLexer {
     }
   }
 
-  private mutating func number() throws(RoostError) -> Value {
+  private mutating func number() throws(RoostError) -> FilterToken.Kind {
     let start = offset
     var isInteger = true
     if peek(0) == UInt8(ascii: "-") { offset += 1 }
     skipDigits()
+    if offset - start == 4, bytes[start] != UInt8(ascii: "-"), peek(0) == UInt8(ascii: "-") {
+      return .literal(try datetime(start))
+    }
     // A range `1..5` follows its first number without a space.
     if peek(0) == UInt8(ascii: "."), let digit = peek(1), FilterLexer.isDigit(digit) {
       isInteger = false
@@ -131,20 +145,47 @@ struct FilterLexer {
       }
     }
     let text = String(decoding: bytes[start..<offset], as: UTF8.self)
-    if let byte = peek(0), FilterLexer.isWordPart(byte) {
+    if let byte = peek(0), FilterLexer.isWordPart(byte), !isUnit {
       throw error(
         "a number and a letter touch after '\(text)'", at: offset, remedy: "quote text: \"\(text)…\"")
     }
     if isInteger {
-      guard let value = Int64(text) else {
-        throw error("\(text) does not fit into 64 bits", at: start, remedy: "write it as \(text).0")
-      }
-      return .int(value)
+      if let value = Int64(text) { return .literal(.int(value)) }
+      if let value = UInt64(text) { return .largeInteger(value) }
+      throw error("\(text) does not fit into 64 bits", at: start, remedy: "write it as \(text).0")
     }
     guard let value = Double(text), value.isFinite else {
       throw error("\(text) is too large for a number", at: start, remedy: "write infinity if you mean it")
     }
-    return .double(value)
+    return .literal(.double(value))
+  }
+
+  /// Whether a unit of length stands directly behind a number, as in `5km`.
+  private var isUnit: Bool {
+    for unit in ["km", "m"] where bytes[offset...].starts(with: unit.utf8) {
+      guard let next = peek(unit.utf8.count) else { return true }
+      if !FilterLexer.isWordPart(next) { return true }
+    }
+    return false
+  }
+
+  /// A date, or a date and time, that begins with four digits and a hyphen.
+  private mutating func datetime(_ start: Int) throws(RoostError) -> Value {
+    while let byte = peek(0) {
+      // `..` behind it belongs to a range.
+      let isFraction = byte == UInt8(ascii: ".") && peek(1).map(FilterLexer.isDigit) ?? false
+      guard
+        FilterLexer.isWordPart(byte) || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "+") || isFraction
+      else { break }
+      offset += 1
+    }
+    let text = String(decoding: bytes[start..<offset], as: UTF8.self)
+    guard let micros = DatetimeText.parse(text) else {
+      throw error(
+        "expected a date and time, found '\(text)'", at: start,
+        remedy: "write 2026-01-31 or 2026-01-31T12:00:00Z")
+    }
+    return .datetime(micros)
   }
 
   private mutating func skipDigits() {
@@ -203,22 +244,13 @@ struct FilterLexer {
     throw error("expected \\u{…} with 1 to 6 hexadecimal digits of a Unicode scalar", at: position)
   }
 
-  private mutating func symbol() throws(RoostError) -> String {
-    for candidate in ["..", "!=", "<=", ">=", "==", "=", "<", ">", "(", ")", ",", "."] {
-      let symbol = Array(candidate.utf8)
-      if offset + symbol.count <= bytes.count, bytes[offset..<offset + symbol.count].elementsEqual(symbol) {
-        offset += symbol.count
-        return candidate == "==" ? "=" : candidate
-      }
+  private mutating func symbol() -> String {
+    for symbol in FilterLexer.symbols where bytes[offset...].starts(with: symbol.utf8) {
+      offset += symbol.utf8.count
+      return symbol == "==" ? "=" : symbol
     }
-    let remedy =
-      switch bytes[offset] {
-      case UInt8(ascii: "&"): "write 'and'"
-      case UInt8(ascii: "|"): "write 'or'"
-      case UInt8(ascii: "!"): "write 'not'"
-      default: ""
-      }
-    throw error("unexpected '\(Unicode.Scalar(bytes[offset]))'", at: offset, remedy: remedy)
+    offset += 1
+    return String(Unicode.Scalar(bytes[offset - 1]))
   }
 }
 

@@ -3,7 +3,7 @@
 
 extension Filter {
   /// Reads filter text such as `section = "graphics" and size in 100..2000`.
-  /// Throws `.invalidArgument` with the place `filter character N` (from 1), or `.limitExceeded`.
+  /// Throws `.invalidArgument` with the place `filter line L, character C` (from 1), or `.limitExceeded`.
   public init(text: String) throws(RoostError) {
     guard text.utf8.count <= Limits.filterTextBytesMax else {
       throw RoostError(
@@ -15,11 +15,13 @@ extension Filter {
     try validate()
   }
 
-  /// The character (from 1) at which `Filter(text:)` found the error, for a caret under the text.
-  public static func position(of error: RoostError) -> Int? {
-    let prefix = "filter character "
+  /// The line and the character in it (from 1) at which `Filter(text:)` found the error, for a caret.
+  public static func position(of error: RoostError) -> (line: Int, character: Int)? {
+    let prefix = "filter line "
     guard error.place.hasPrefix(prefix) else { return nil }
-    return Int(error.place.dropFirst(prefix.count))
+    let numbers = error.place.dropFirst(prefix.count).split(separator: ", character ")
+    guard numbers.count == 2, let line = Int(numbers[0]), let character = Int(numbers[1]) else { return nil }
+    return (line, character)
   }
 }
 
@@ -28,9 +30,9 @@ struct FilterParser {
   /// recursion; `Filter.validate` bounds the tree.
   private static let nestingMax = 2 * Limits.filterDepthMax + 2
 
-  private var lexer: FilterLexer
-  private var token: FilterToken
-  private var nesting = 0
+  private(set) var lexer: FilterLexer
+  private(set) var token: FilterToken
+  var nesting = 0
 
   init(_ text: String) throws(RoostError) {
     lexer = FilterLexer(Array(text.utf8))
@@ -43,7 +45,7 @@ struct FilterParser {
     return filter
   }
 
-  private mutating func disjunction() throws(RoostError) -> Filter {
+  mutating func disjunction() throws(RoostError) -> Filter {
     var parts = [try conjunction()]
     while try takeKeyword("or") { parts.append(try conjunction()) }
     return parts.count == 1 ? parts[0] : .or(parts)
@@ -63,12 +65,12 @@ struct FilterParser {
     return .not(try negation())
   }
 
-  private mutating func descend(_ offset: Int) throws(RoostError) {
+  mutating func descend(_ offset: Int) throws(RoostError) {
     nesting += 1
     guard nesting <= FilterParser.nestingMax else {
       throw RoostError(
         .limitExceeded, "filter nests deeper than \(FilterParser.nestingMax)",
-        at: lexer.error("", at: offset).place)
+        at: lexer.place(offset))
     }
   }
 
@@ -83,15 +85,18 @@ struct FilterParser {
     }
     if try takeKeyword("exists") {
       guard try takeSymbol("(") else { throw expected("'(' and a field name after 'exists'") }
-      let field = try path()
+      let path = try path()
       guard try takeSymbol(")") else { throw expected("')'") }
-      return .exists(field: field)
+      return .field(path, .exists)
     }
     // `true` and `false` stand alone; before an operator they would be a bound, which they cannot be.
     if try takeKeyword("true") { return .and([]) }
     if try takeKeyword("false") { return .or([]) }
     if let value = try takeLiteral() { return try chain(from: value) }
-    return try comparison()
+    let isPlainWord = if case .word("has-id") = token.kind { true } else { false }
+    let path = try path()
+    if isPlainWord, token.kind == .symbol("(") { return .hasID(try ids()) }
+    return try condition(on: path)
   }
 
   /// `1 < size <= 5`: both bounds around the field. `5 > size` alone is read too.
@@ -99,7 +104,7 @@ struct FilterParser {
     guard let left = try takeOperator(["<", "<=", ">", ">="]) else {
       throw expected("'<', '<=', '>' or '>=' after a value")
     }
-    let field = try path()
+    let path = try path()
     var range = FilterRange()
     if left.hasPrefix("<") {
       range.lower = left == "<" ? .exclusive(first) : .inclusive(first)
@@ -114,41 +119,10 @@ struct FilterParser {
         range.lower = right == ">" ? .exclusive(second) : .inclusive(second)
       }
     }
-    return .range(field: field, range)
+    return .field(path, .range(range))
   }
 
-  private mutating func comparison() throws(RoostError) -> Filter {
-    let field = try path()
-    if try takeSymbol("=") { return .equals(field: field, try literal()) }
-    if try takeSymbol("!=") { return .not(.equals(field: field, try literal())) }
-    if try takeSymbol("<") { return .range(field: field, FilterRange(upper: .exclusive(try literal()))) }
-    if try takeSymbol("<=") { return .range(field: field, FilterRange(upper: .inclusive(try literal()))) }
-    if try takeSymbol(">") { return .range(field: field, FilterRange(lower: .exclusive(try literal()))) }
-    if try takeSymbol(">=") { return .range(field: field, FilterRange(lower: .inclusive(try literal()))) }
-    if try takeKeyword("in") { return try membership(field) }
-    if try takeKeyword("not") {
-      guard try takeKeyword("in") else { throw expected("'in' after 'not'") }
-      return .not(try membership(field))
-    }
-    throw expected("an operator (= != < <= > >= in) after the field name")
-  }
-
-  private mutating func membership(_ field: String) throws(RoostError) -> Filter {
-    guard try takeSymbol("(") else {
-      let lower = try literal()
-      guard try takeSymbol("..") else { throw expected("'..' and the upper end of the range") }
-      return .range(field: field, FilterRange(lower: .inclusive(lower), upper: .inclusive(try literal())))
-    }
-    var values: [Value] = []
-    if try takeSymbol(")") { return .isIn(field: field, values) }
-    repeat {
-      values.append(try literal())
-    } while try takeSymbol(",")
-    guard try takeSymbol(")") else { throw expected("',' or ')'") }
-    return .isIn(field: field, values)
-  }
-
-  private mutating func path() throws(RoostError) -> String {
+  private mutating func path() throws(RoostError) -> FieldPath {
     let start = token.offset
     var names: [String] = []
     repeat {
@@ -162,20 +136,25 @@ struct FilterParser {
       try advance()
     } while try takeSymbol(".")
     do {
-      return try FieldPath(names: names).text
+      return try FieldPath(names: names)
     } catch {
-      throw RoostError(error.kind, error.message, at: lexer.error("", at: start).place)
+      throw RoostError(error.kind, error.message, at: lexer.place(start))
     }
   }
 
-  private mutating func literal() throws(RoostError) -> Value {
+  mutating func literal() throws(RoostError) -> Value {
     if let value = try takeLiteral() { return value }
     if try takeKeyword("true") { return .bool(true) }
     if try takeKeyword("false") { return .bool(false) }
-    if case .word(let word) = token.kind, !FilterLexer.reserved.contains(word.lowercased()) {
+    switch token.kind {
+    case .word(let word) where !FilterLexer.reserved.contains(word.lowercased()):
       throw expected("a value", remedy: "put text in quotes: \"\(word)\"")
+    case .largeInteger(let number):
+      throw lexer.error(
+        "\(number) does not fit into 64 bits with a sign", at: token.offset,
+        remedy: "write it as \(number).0")
+    default: throw expected("a value (a number, \"text\", true, false, null, a date or geo\"…\")")
     }
-    throw expected("a value (a number, \"text\", true, false, null or datetime\"…\")")
   }
 
   private mutating func takeLiteral() throws(RoostError) -> Value? {
@@ -188,15 +167,15 @@ struct FilterParser {
     return nil
   }
 
-  private mutating func advance() throws(RoostError) { token = try lexer.next() }
+  mutating func advance() throws(RoostError) { token = try lexer.next() }
 
-  private mutating func takeKeyword(_ keyword: String) throws(RoostError) -> Bool {
+  mutating func takeKeyword(_ keyword: String) throws(RoostError) -> Bool {
     guard case .word(let word) = token.kind, word.lowercased() == keyword else { return false }
     try advance()
     return true
   }
 
-  private mutating func takeSymbol(_ symbol: String) throws(RoostError) -> Bool {
+  mutating func takeSymbol(_ symbol: String) throws(RoostError) -> Bool {
     guard token.kind == .symbol(symbol) else { return false }
     try advance()
     return true
@@ -207,15 +186,25 @@ struct FilterParser {
     return nil
   }
 
-  private func expected(_ what: String, remedy: String = "") -> RoostError {
+  func expected(_ what: String, remedy: String = "") -> RoostError {
+    var remedy = remedy
     let found =
       switch token.kind {
       case .word(let text): "'\(text)'"
       case .name(let text): "`\(text)`"
       case .literal(let value): FilterText.text(of: value)
+      case .largeInteger(let number): "\(number)"
       case .symbol(let text): "'\(text)'"
       case .end: "the end"
       }
+    if remedy.isEmpty {
+      switch token.kind {
+      case .symbol("&"): remedy = "write 'and'"
+      case .symbol("|"): remedy = "write 'or'"
+      case .symbol("!"): remedy = "write 'not'"
+      default: break
+      }
+    }
     return lexer.error("expected \(what), found \(found)", at: token.offset, remedy: remedy)
   }
 }

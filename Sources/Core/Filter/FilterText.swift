@@ -14,15 +14,62 @@ enum FilterText {
 
   static func text(of filter: Filter, within place: Binding) -> String {
     switch filter {
-    case .equals(let field, let value): return "\(name(field)) = \(text(of: value))"
-    case .isIn(let field, let values): return "\(name(field)) in (\(list(values)))"
-    case .range(let field, let range): return text(of: range, field: name(field))
-    case .exists(let field): return "exists(\(name(field)))"
-    case .not(.equals(let field, let value)): return "\(name(field)) != \(text(of: value))"
-    case .not(.isIn(let field, let values)): return "\(name(field)) not in (\(list(values)))"
+    case .field(let path, let predicate): return text(of: predicate, path: name(path))
+    case .not(.field(let path, let predicate)):
+      return negatedText(of: predicate, path: name(path))
+        ?? "not \(text(of: .field(path, predicate), within: .not))"
+    case .nested(let path, let part): return "\(name(path))[\(text(of: part, within: .or))]"
+    case .hasID(let ids): return "has-id(\(ids.map(text(of:)).joined(separator: ", ")))"
     case .not(let part): return "not \(text(of: part, within: .not))"
     case .and(let parts): return join(parts, "and", .and, isTrueWhenEmpty: true, within: place)
     case .or(let parts): return join(parts, "or", .or, isTrueWhenEmpty: false, within: place)
+    }
+  }
+
+  private static func text(of predicate: FieldPredicate, path: String) -> String {
+    switch predicate {
+    case .exists: "exists(\(path))"
+    case .hasValue: "\(path) is not empty"
+    case .equals(let value): "\(path) = \(text(of: value))"
+    case .isIn(let values): "\(path) in (\(list(values)))"
+    case .range(let range): text(of: range, field: path)
+    case .text(let match): "\(path) \(text(of: match))"
+    case .within(let area): "\(path) within \(text(of: area))"
+    }
+  }
+
+  /// The negation as people write it; nil when it is written with `not` in front.
+  private static func negatedText(of predicate: FieldPredicate, path: String) -> String? {
+    switch predicate {
+    case .exists, .range: nil
+    case .hasValue: "\(path) is empty"
+    case .equals(let value): "\(path) != \(text(of: value))"
+    case .isIn(let values): "\(path) not in (\(list(values)))"
+    case .text(let match): "\(path) not \(text(of: match))"
+    case .within(let area): "\(path) not within \(text(of: area))"
+    }
+  }
+
+  private static func text(of match: TextMatch) -> String {
+    "matches \(match.mode == .all ? "" : "\(match.mode) ")\(quote(match.text, "\""))"
+  }
+
+  private static func text(of area: GeoArea) -> String {
+    switch area {
+    case .circle(let center, let meters): "\(meters) m of \(text(of: center))"
+    case .box(let southWest, let northEast): "box(\(text(of: southWest)), \(text(of: northEast)))"
+    case .polygon(let points): "polygon(\(points.map(text(of:)).joined(separator: ", ")))"
+    }
+  }
+
+  private static func text(of point: GeoPoint) -> String {
+    text(of: .geo(latitude: point.latitude, longitude: point.longitude))
+  }
+
+  private static func text(of id: RecordID) -> String {
+    switch id {
+    case .number(let number): "\(number)"
+    case .key(let key): quote(key, "\"")
     }
   }
 
@@ -68,7 +115,7 @@ enum FilterText {
     case .string(let text): quote(text, "\"")
     case .bytes(let bytes): "bytes\"\(bytes.hex)\""
     case .geo(let latitude, let longitude): "geo\"\(latitude),\(longitude)\""
-    case .datetime(let micros): "datetime\"\(DatetimeText.format(micros))\""
+    case .datetime(let micros): text(ofDatetime: micros)
     case .array(let values): "[\(list(values))]"
     case .map(let fields):
       "{"
@@ -77,10 +124,15 @@ enum FilterText {
     }
   }
 
+  private static func text(ofDatetime micros: Int64) -> String {
+    let text = DatetimeText.format(micros)
+    // Beyond RFC 3339 it is `@` and the microseconds, which stand in quotes.
+    return text.hasPrefix("@") ? "datetime\"\(text)\"" : text
+  }
+
   /// A path as written in filter text: names that are no plain words stand in backticks.
-  private static func name(_ field: String) -> String {
-    guard let path = try? FieldPath(field) else { return quote(field, "`") }
-    return path.names.map { name in
+  private static func name(_ path: FieldPath) -> String {
+    path.names.map { name in
       let isPlain =
         FilterLexer.isWordStart(name.utf8.first ?? 0) && name.utf8.allSatisfy(FilterLexer.isWordPart)
         && !FilterLexer.reserved.contains(name.lowercased())

@@ -1,4 +1,5 @@
-// One field of an encoded payload, read in place: what a search groups its hits by.
+// One field of an encoded payload, read in place: what a search groups its hits by, and what facets and
+// ordered scans look at.
 
 /// The value of a field as the name of a group. Equal keys have equal bytes.
 public enum GroupKey: Hashable, Sendable {
@@ -43,6 +44,44 @@ public struct PayloadField: Sendable {
     case ValueTag.string:
       return .string(Array(try reader.bytes(try reader.count("string", atMost: Limits.payloadBytesMax))))
     default: return nil
+    }
+  }
+
+  /// Calls `body` with each value of the field, as filters see it: the scalar at the path; of an array every
+  /// element; on the way every map of an array. Throws `.corrupted` when bytes on the way are malformed.
+  package func forEachValue(
+    in payload: UnsafeRawBufferPointer, _ body: (ScalarView) throws(RoostError) -> Void
+  ) throws(RoostError) {
+    var reader = ByteReader(payload)
+    try enter(&reader, name: 0, depth: 0, body)
+  }
+
+  private func enter(
+    _ fields: inout ByteReader, name: Int, depth: Int, _ body: (ScalarView) throws(RoostError) -> Void
+  ) throws(RoostError) {
+    guard try PayloadField.find(names[name], &fields) else { return }
+    try visit(&fields, name: name, depth: depth, body)
+  }
+
+  private func visit(
+    _ reader: inout ByteReader, name: Int, depth: Int, _ body: (ScalarView) throws(RoostError) -> Void
+  ) throws(RoostError) {
+    let start = reader.offset
+    guard depth <= Limits.payloadDepthMax else {
+      throw RoostError(
+        .corrupted, "values nest deeper than \(Limits.payloadDepthMax)", at: "payload byte \(start)")
+    }
+    switch try reader.u8() {
+    case ValueTag.array:
+      var elements = ByteReader(try reader.bytes(Int(try reader.u32())))
+      let count = try elements.count("array count", atMost: Limits.payloadBytesMax)
+      for _ in 0..<count { try visit(&elements, name: name, depth: depth + 1, body) }
+    case ValueTag.map:
+      var fields = ByteReader(try reader.bytes(Int(try reader.u32())))
+      if name + 1 < names.count { try enter(&fields, name: name + 1, depth: depth + 1, body) }
+    case let tag:
+      let value = try ScalarView(tag: tag, from: &reader)
+      if name == names.count - 1 { try body(value) }
     }
   }
 

@@ -1,5 +1,4 @@
-// Searches and scans: user code looked up and compiled, batches spread over the cores, long answers sent
-// in parts.
+// Searches: user code looked up and compiled, batches spread over the cores, long answers sent in parts.
 
 import Core
 import Storage
@@ -8,13 +7,9 @@ import Wire
 
 extension Coordinator {
   /// A part of a reply is sent when it has about this many bytes.
-  private static let partBytes = 256 * 1024
+  static let partBytes = 256 * 1024
   /// Queries of a batch that are answered before their answers are sent.
   private static let queriesPerWindow = 32
-  /// Records that a scan asks the engine for at a time.
-  private static let recordsPerScan = 2_048
-  /// Records in a page of a scan.
-  private static let recordsPerPage = 1_000
 
   // MARK: Search
 
@@ -165,59 +160,5 @@ extension Coordinator {
 
   private static func wireBytes(_ hit: SearchHit) -> Int {
     16 + (hit.vector?.bytes.count ?? 0) + (hit.payload.map { 32 * ($0.fields.count + 1) } ?? 0)
-  }
-
-  // MARK: Scan
-
-  func scan(_ request: ScanRequest, _ context: RequestContext) async throws(RoostError) -> Response {
-    try queries.enter(1)
-    defer { queries.leave(1) }
-    guard request.limit > 0 else {
-      return .scan(ScanPage(records: [], next: request.after))
-    }
-    return try await collections.with(request.collection) { (collection) throws(RoostError) in
-      var after = request.after
-      var left = request.limit
-      var page: [Record] = []
-      var pageBytes = 0
-      while true {
-        let wanted = Int(min(left, UInt64(Coordinator.recordsPerScan)))
-        let records = try await collection.scan(
-          after: after, limit: wanted, filter: request.filter, includeVector: request.includeVector)
-        let isEnd = records.count < wanted
-        for (index, record) in records.enumerated() {
-          page.append(record)
-          pageBytes += 64 + record.vector.bytes.count + Coordinator.wireBytes(record.payload)
-          guard pageBytes >= Coordinator.partBytes || page.count >= Coordinator.recordsPerPage else {
-            continue
-          }
-          let isLast = index == records.count - 1 && (isEnd || left == UInt64(records.count))
-          guard !isLast else { break }
-          let full = ScanPage(records: page, next: record.id)
-          guard let parts = context.parts else { return .scan(full) }
-          try await parts.send(.scan(full))
-          page = []
-          pageBytes = 0
-        }
-        left -= UInt64(records.count)
-        after = records.last?.id ?? after
-        if isEnd || left == 0 { return .scan(ScanPage(records: page, next: isEnd ? nil : after)) }
-      }
-    }
-  }
-
-  /// About how long a payload is on the wire.
-  private static func wireBytes(_ payload: Payload) -> Int {
-    payload.fields.reduce(8) { $0 + $1.key.utf8.count + wireBytes($1.value) }
-  }
-
-  private static func wireBytes(_ value: Value) -> Int {
-    switch value {
-    case .string(let text): text.utf8.count + 4
-    case .bytes(let bytes): bytes.count + 4
-    case .array(let values): values.reduce(8) { $0 + wireBytes($1) }
-    case .map(let fields): fields.reduce(8) { $0 + $1.key.utf8.count + wireBytes($1.value) }
-    default: 17
-    }
   }
 }

@@ -67,6 +67,7 @@ final class Coordinator: RequestHandler {
       return try await collections.with(count.collection) { (collection) throws(RoostError) in
         .count(UInt64(try await collection.count(filter: count.filter)))
       }
+    case .facet(let facet): return try await self.facet(facet)
     case .ping: return .ping
     case .hello: throw RoostError(.protocolViolation, "hello belongs to the connection", at: "node")
     case .createCollection(let create):

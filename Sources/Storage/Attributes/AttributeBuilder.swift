@@ -178,13 +178,13 @@ final class AttributeBuilder: @unchecked Sendable {
         // A name that is no UTF-8 cannot be asked for; payloads are checked when they are put.
         let names = names + [String(decoding: nodes[child].name, as: UTF8.self)]
         if nodes[child].isWanted, let path = try? FieldPath(names: names) {
-          found.append(AttributePath(text: path.text, node: child, isDropped: nodes[child].isDropped))
+          found.append(AttributePath(path: path, node: child, isDropped: nodes[child].isDropped))
         }
         visit(child, names)
       }
     }
     visit(0, [])
-    return found.sorted { $0.text.utf8.lexicographicallyPrecedes($1.text.utf8) }
+    return found.sorted { $0.path.text.utf8.lexicographicallyPrecedes($1.path.text.utf8) }
   }
 
   /// Whether a path that is not among `paths` may still be in some row.
@@ -201,8 +201,7 @@ final class AttributeBuilder: @unchecked Sendable {
 
 /// A path that was collected.
 struct AttributePath: Sendable {
-  /// `FieldPath.text`.
-  var text: String
+  var path: FieldPath
   fileprivate var node: Int
   var isDropped: Bool
 }

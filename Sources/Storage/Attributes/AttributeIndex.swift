@@ -117,9 +117,10 @@ final class AttributeIndex: Sendable {
     case .not(let part):
       guard case .exact(let rows) = try evaluate(part) else { return .unknown }
       return .exact(rows.complement())
-    case .equals, .isIn, .range, .exists:
-      guard let test = try AttributeTest(filter, in: self) else { return .unknown }
+    case .field(let path, let predicate):
+      guard let test = try AttributeTest(path, predicate, in: self) else { return .unknown }
       return .exact(try test.rows(rowCount))
+    case .nested, .hasID: return .unknown
     }
   }
 
@@ -146,17 +147,18 @@ final class AttributeIndex: Sendable {
     case .not(let part):
       guard let bound = try bound(part), bound.isExact else { return nil }
       return RowCountBound(atMost: rowCount - bound.atMost, isExact: true)
-    case .equals, .isIn, .range, .exists:
-      guard let test = try AttributeTest(filter, in: self) else { return nil }
+    case .field(let path, let predicate):
+      guard let test = try AttributeTest(path, predicate, in: self) else { return nil }
       return try test.bound(rowCount)
+    case .nested, .hasID: return nil
     }
   }
 
   // MARK: columns
 
   /// Reads the columns of a path; nil when the path is not indexed.
-  func columns(of field: String) throws(RoostError) -> AttributeColumns? {
-    guard let entry = directory.paths[try FieldPath(field).text] else {
+  func columns(of path: FieldPath) throws(RoostError) -> AttributeColumns? {
+    guard let entry = directory.paths[path] else {
       return directory.isIncomplete ? nil : AttributeColumns(readers: [:])
     }
     if entry.isDropped { return nil }

@@ -46,6 +46,25 @@ struct AttributeReader {
     return (try reader.f64(), try reader.f64())
   }
 
+  /// What a key stands for; nil where keys are no values of the field.
+  func value(_ key: Int) throws(RoostError) -> ScalarView? {
+    switch column.kind {
+    case .present, .token: return nil
+    case .null: return .null
+    case .bool: return .bool(try word(key) == 1)
+    case .int: return .int(Int64(bitPattern: try word(key) ^ (1 << 63)))
+    case .datetime: return .datetime(Int64(bitPattern: try word(key) ^ (1 << 63)))
+    case .double:
+      let word = try word(key)
+      return .double(Double(bitPattern: word >> 63 == 1 ? word & ~(1 << 63) : ~word))
+    case .string: return .string(try text(key))
+    case .bytes: return .bytes(try text(key))
+    case .geo:
+      let (latitude, longitude) = try place(key)
+      return .geo(latitude: latitude, longitude: longitude)
+    }
+  }
+
   /// The keys within a closed range of words.
   func keys(_ lower: UInt64, _ upper: UInt64) throws(RoostError) -> Range<Int> {
     guard lower <= upper else { return 0..<0 }

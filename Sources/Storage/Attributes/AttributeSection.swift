@@ -16,14 +16,14 @@ struct AttributeDirectory: Sendable, Equatable {
   static let tailBytes = 16
   private static let incompleteFlag: UInt32 = 1
 
-  /// By `FieldPath.text`.
-  var paths: [String: AttributeEntry] = [:]
+  var paths: [FieldPath: AttributeEntry] = [:]
   /// Whether a path that is not listed may be in some row.
   var isIncomplete = false
 
   func encode(into writer: inout ByteWriter) {
     writer.count(paths.count)
-    for (path, entry) in paths.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+    let entries = paths.map { (text: $0.key.text, entry: $0.value) }
+    for (path, entry) in entries.sorted(by: { $0.text.utf8.lexicographicallyPrecedes($1.text.utf8) }) {
       writer.string(path)
       writer.u8(entry.isDropped ? 1 : 0)
       writer.count(entry.columns.count)
@@ -40,7 +40,7 @@ struct AttributeDirectory: Sendable, Equatable {
     self.isIncomplete = isIncomplete
     let count = try reader.count("path count", atMost: Limits.attributePathsMax)
     for _ in 0..<count {
-      let path = try reader.string("field path", atMost: FieldPath.textBytesMax)
+      let path = try FieldPath(from: &reader)
       var entry = AttributeEntry()
       entry.isDropped = try reader.u8() != 0
       for _ in 0..<(try reader.count("column count", atMost: AttributeKind.allCases.count)) {
@@ -74,7 +74,7 @@ struct AttributeDirectory: Sendable, Equatable {
         try await writer.append(bytes)
         entry.columns[column.kind] = column
       }
-      directory.paths[path.text] = entry
+      directory.paths[path.path] = entry
     }
     var tail = ByteWriter()
     directory.encode(into: &tail)

@@ -7,24 +7,23 @@ struct AttributeTest {
   private var parts: [(reader: AttributeReader, stretches: [Range<Int>])] = []
 
   /// Nil when the indexes cannot tell which rows pass.
-  init?(_ filter: Filter, in index: AttributeIndex) throws(RoostError) {
-    switch filter {
-    case .exists(let field):
-      guard let columns = try index.columns(of: field) else { return nil }
+  init?(_ path: FieldPath, _ predicate: FieldPredicate, in index: AttributeIndex) throws(RoostError) {
+    guard let columns = try index.columns(of: path) else { return nil }
+    switch predicate {
+    case .exists:
       if let reader = columns.readers[.present] { parts.append((reader, [0..<reader.column.distinct])) }
-    case .equals(let field, let value):
-      guard try addEqual([value], try index.columns(of: field)) else { return nil }
-    case .isIn(let field, let values):
-      guard try addEqual(values, try index.columns(of: field)) else { return nil }
-    case .range(let field, let range):
-      guard try addRange(range, try index.columns(of: field)) else { return nil }
-    case .and, .or, .not: return nil
+    case .equals(let value):
+      guard try addEqual([value], columns) else { return nil }
+    case .isIn(let values):
+      guard try addEqual(values, columns) else { return nil }
+    case .range(let range):
+      guard try addRange(range, columns) else { return nil }
+    case .hasValue, .text, .within: return nil
     }
   }
 
   /// Adds the keys equal to some value; false when the columns cannot tell.
-  private mutating func addEqual(_ values: [Value], _ columns: AttributeColumns?) throws(RoostError) -> Bool {
-    guard let columns else { return false }
+  private mutating func addEqual(_ values: [Value], _ columns: AttributeColumns) throws(RoostError) -> Bool {
     var found: [AttributeKind: [Range<Int>]] = [:]
     func add(_ kind: AttributeKind, _ word: UInt64) throws(RoostError) {
       if let reader = columns.readers[kind] { found[kind, default: []].append(try reader.keys(word, word)) }
@@ -68,10 +67,9 @@ struct AttributeTest {
     return true
   }
 
-  private mutating func addRange(_ range: FilterRange, _ columns: AttributeColumns?) throws(RoostError)
+  private mutating func addRange(_ range: FilterRange, _ columns: AttributeColumns) throws(RoostError)
     -> Bool
   {
-    guard let columns else { return false }
     switch range.lower.value ?? range.upper.value {
     case .int?, .double?:
       let interval = FilterConstants.numberInterval(range)

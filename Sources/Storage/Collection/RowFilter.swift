@@ -32,6 +32,8 @@ struct FilteredRows: RowAcceptor {
   let excluded: [UInt32]
   /// Rows that indexes name; all others fail.
   let rows: RowBitmap?
+  private let readsIDs: Bool
+  private var ids: [UnsafeRawBufferPointer] = []
   private var kept: [PayloadBlock] = []
   private var payloads: [UnsafeRawBufferPointer] = []
   private var places: [Int] = []
@@ -39,6 +41,7 @@ struct FilteredRows: RowAcceptor {
   /// Payloads that `prepare` has brought, by row; they point into `preparedBlocks`.
   private var prepared: [UInt32: UnsafeRawBufferPointer] = [:]
   private var preparedBlocks: [PayloadBlock] = []
+  private var preparedIDs: [UInt32: IOBuffer] = [:]
 
   init(
     _ source: RowSource, at sequence: UInt64, filters: [any CandidateFilter], excluded: [UInt32] = [],
@@ -49,6 +52,7 @@ struct FilteredRows: RowAcceptor {
     self.filters = filters
     self.excluded = excluded
     self.rows = rows
+    readsIDs = filters.contains(where: \.readsIDs)
   }
 
   /// Rows that are looked up one by one in their runs, which the search has just read; more are looked up in
@@ -60,6 +64,7 @@ struct FilteredRows: RowAcceptor {
   mutating func prepare(_ rows: [UInt32]) async throws(RoostError) {
     prepared.removeAll(keepingCapacity: true)
     preparedBlocks.removeAll(keepingCapacity: true)
+    preparedIDs.removeAll(keepingCapacity: true)
     guard needsPreparing, let segment = source.pagedSegment else { return }
     for row in rows
     where live.isLive(row) && !isExcluded(row) && (self.rows.map { $0.contains(row) } ?? true) {
@@ -69,6 +74,7 @@ struct FilteredRows: RowAcceptor {
       let block = try await segment.payloads.read(place.block)
       if preparedBlocks.last !== block { preparedBlocks.append(block) }
       prepared[row] = try block.payload(at: place.offset)
+      if readsIDs { preparedIDs[row] = IOBuffer(try await source.readIDBytes(Int(row), again: true)) }
     }
   }
 
@@ -85,12 +91,20 @@ struct FilteredRows: RowAcceptor {
     guard !filters.isEmpty else { return }
     kept.removeAll(keepingCapacity: true)
     payloads.removeAll(keepingCapacity: true)
+    ids.removeAll(keepingCapacity: true)
     places.removeAll(keepingCapacity: true)
     for index in rows.indices where verdicts[index] {
       if let payload = prepared[rows[index]] {
         payloads.append(payload)
       } else {
         payloads.append(try source.payload(Int(rows[index]), keeping: &kept))
+      }
+      if readsIDs {
+        if let id = preparedIDs[rows[index]] {
+          ids.append(id.bytes)
+        } else {
+          ids.append(try source.idBytes(Int(rows[index])))
+        }
       }
       places.append(index)
     }
@@ -114,8 +128,10 @@ struct FilteredRows: RowAcceptor {
     passed.removeAll(keepingCapacity: true)
     passed.append(contentsOf: repeatElement(false, count: places.count))
     try payloads.withUnsafeBufferPointer { (payloads) throws(RoostError) in
-      try passed.withUnsafeMutableBufferPointer { (passed) throws(RoostError) in
-        try filter.evaluate(payloads: payloads, verdicts: passed)
+      try ids.withUnsafeBufferPointer { (ids) throws(RoostError) in
+        try passed.withUnsafeMutableBufferPointer { (passed) throws(RoostError) in
+          try filter.evaluate(CandidateBatch(ids: ids, payloads: payloads), verdicts: passed)
+        }
       }
     }
     var count = 0
@@ -123,6 +139,7 @@ struct FilteredRows: RowAcceptor {
       if passed[index] {
         places[count] = places[index]
         payloads[count] = payloads[index]
+        if readsIDs { ids[count] = ids[index] }
         count += 1
       } else {
         verdicts[places[index]] = false
@@ -130,5 +147,6 @@ struct FilteredRows: RowAcceptor {
     }
     places.removeLast(places.count - count)
     payloads.removeLast(payloads.count - count)
+    if readsIDs { ids.removeLast(ids.count - count) }
   }
 }

@@ -17,6 +17,12 @@ extension RowSource {
     return try RecordID(encoded: try await segment.readHead(row, again: again).id)
   }
 
+  /// The encoded id.
+  func readIDBytes(_ row: Int, again: Bool = false) async throws(RoostError) -> [UInt8] {
+    guard let segment = pagedSegment else { return Array(try idBytes(row)) }
+    return try await segment.readHead(row, again: again).id
+  }
+
   func readVersion(_ row: Int, again: Bool = false) async throws(RoostError) -> Version {
     guard let segment = pagedSegment else { return try version(row) }
     return try await segment.readHead(row, again: again).version

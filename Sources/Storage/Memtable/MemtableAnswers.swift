@@ -40,7 +40,8 @@ final class MemtableAnswers: Sendable {
     if answer.triedRows < rowCount {
       let compiled = try filter.compiled()
       let end = min(rowCount, answer.triedRows + Self.rowsPerQuery)
-      for row in answer.triedRows..<end where try compiled.matches(memtable.entries.payload(row)) {
+      for row in answer.triedRows..<end
+      where try compiled.matches(memtable.entries.payload(row), id: memtable.entries.idBytes(row)) {
         answer.words[row >> 6] |= 1 << UInt64(row & 63)
       }
       answer.triedRows = end

@@ -12,10 +12,10 @@ private struct GroupCondition: CandidateFilter {
   var preferredBatch: Int { 32 }
 
   func evaluate(
-    payloads: UnsafeBufferPointer<UnsafeRawBufferPointer>, verdicts: UnsafeMutableBufferPointer<Bool>
+    _ batch: CandidateBatch, verdicts: UnsafeMutableBufferPointer<Bool>
   ) throws(RoostError) {
-    for index in payloads.indices {
-      guard let key = try field.groupKey(in: payloads[index]) else {
+    for index in 0..<batch.count {
+      guard let key = try field.groupKey(in: batch.payloads[index]) else {
         verdicts[index] = false
         continue
       }

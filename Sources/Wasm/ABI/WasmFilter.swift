@@ -35,8 +35,9 @@ final class WasmFilter: CandidateFilter {
   }
 
   func evaluate(
-    payloads: UnsafeBufferPointer<UnsafeRawBufferPointer>, verdicts: UnsafeMutableBufferPointer<Bool>
+    _ batch: CandidateBatch, verdicts: UnsafeMutableBufferPointer<Bool>
   ) throws(RoostError) {
+    let payloads = batch.payloads
     precondition(payloads.count == verdicts.count)
     let idle = pool.take(of: code)
     let instance = if let idle { idle } else { try WasmFilter.start(code, parameters) }

@@ -87,6 +87,18 @@ extension Client {
     return Int(clamping: count)
   }
 
+  /// What the values of fields are among the records that pass a filter.
+  public func facet(
+    _ query: FacetQuery, in collection: String, options: CallOptions = CallOptions()
+  ) async throws(RoostError) -> FacetOutcome {
+    try query.validate()
+    let response = try await call(.facet(FacetRequest(collection: collection, query: query)), options)
+    guard case .facet(let outcome) = response, outcome.answers.count == query.facets.count else {
+      throw unexpected(response)
+    }
+    return outcome
+  }
+
   // MARK: Search
 
   /// The nearest neighbours of one query.

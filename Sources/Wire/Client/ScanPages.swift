@@ -1,10 +1,10 @@
-// A scan as a sequence of pages: streamed under flow control, and taken up again after the last id seen
+// A scan as a sequence of pages: streamed under flow control, and taken up again behind the last page seen
 // when the connection is lost on the way.
 
 import Core
 
-/// The records of a collection in ascending order of id, page by page. Not a snapshot: records that are
-/// put or deleted during the scan may or may not be seen.
+/// The records of a collection in the order of their ids or of a field, page by page. Not a snapshot: records
+/// that are put or deleted during the scan may or may not be seen.
 public struct ScanPages: AsyncSequence, Sendable {
   public typealias Element = ScanPage
   public typealias Failure = RoostError
@@ -62,7 +62,7 @@ public struct ScanPages: AsyncSequence, Sendable {
         return nil
       }
       stream = rest
-      if let last = page.records.last?.id { self.request.after = last }
+      if let next = page.next { self.request.after = next }
       self.request.limit -= Swift.min(self.request.limit, UInt64(page.records.count))
       if self.request.limit == 0 || page.next == nil { hasEnded = true }
       return page
@@ -79,7 +79,21 @@ extension Client {
     ScanPages(
       client: self,
       request: ScanRequest(
-        collection: collection, after: after, limit: UInt64(max(0, limit)), filter: filter,
+        collection: collection, after: after.map { ScanCursor(id: $0) }, limit: UInt64(max(0, limit)),
+        filter: filter, includeVector: includeVector),
+      options: options)
+  }
+
+  /// Scans records in the order of a field, behind `after`, at most `limit` of them. A record that changes
+  /// meanwhile may be seen at its old place, its new one, both or neither; no other is missed or repeated.
+  public func scan(
+    _ collection: String, orderedBy order: ScanOrder, after: ScanCursor? = nil, limit: Int = .max,
+    filter: Filter? = nil, includeVector: Bool = true, options: CallOptions = CallOptions()
+  ) -> ScanPages {
+    ScanPages(
+      client: self,
+      request: ScanRequest(
+        collection: collection, order: order, after: after, limit: UInt64(max(0, limit)), filter: filter,
         includeVector: includeVector),
       options: options)
   }
@@ -87,11 +101,11 @@ extension Client {
   /// One page of a scan in one reply: at most `limit` records, fewer when they would make it too long.
   /// Its `next` says where to go on.
   public func scanPage(
-    _ collection: String, after: RecordID? = nil, limit: Int = 1_000, filter: Filter? = nil,
-    includeVector: Bool = true, options: CallOptions = CallOptions()
+    _ collection: String, orderedBy order: ScanOrder? = nil, after: ScanCursor? = nil, limit: Int = 1_000,
+    filter: Filter? = nil, includeVector: Bool = true, options: CallOptions = CallOptions()
   ) async throws(RoostError) -> ScanPage {
     let request = ScanRequest(
-      collection: collection, after: after, limit: UInt64(max(0, limit)), filter: filter,
+      collection: collection, order: order, after: after, limit: UInt64(max(0, limit)), filter: filter,
       includeVector: includeVector)
     let response = try await call(.scan(request), options)
     guard case .scan(let page) = response else {

@@ -19,6 +19,7 @@ package enum Opcode: UInt8, Sendable, CaseIterable {
   case search = 0x23
   case scan = 0x24
   case count = 0x25
+  case facet = 0x26
   case publishModule = 0x30
   case listModules = 0x31
   case stats = 0x40

@@ -1,4 +1,4 @@
-// Put, delete, get, scan and count.
+// Put, delete, get and count.
 
 import Core
 
@@ -99,65 +99,6 @@ package struct GetResponse: Sendable, Equatable {
   }
 }
 
-package struct ScanRequest: Sendable, Equatable {
-  package var collection: String
-  /// Only ids above this one.
-  package var after: RecordID?
-  /// At most this many records in all parts together.
-  package var limit: UInt64
-  package var filter: Filter?
-  package var includeVector: Bool
-
-  package init(collection: String, after: RecordID?, limit: UInt64, filter: Filter?, includeVector: Bool) {
-    self.collection = collection
-    self.after = after
-    self.limit = limit
-    self.filter = filter
-    self.includeVector = includeVector
-  }
-
-  package func encode(into body: inout BodyWriter) {
-    body.bytes.string(collection)
-    body.optionalID(after)
-    body.bytes.varint(limit)
-    body.optionalFilter(filter)
-    body.bytes.u8(includeVector ? 1 : 0)
-  }
-
-  package init(from body: inout BodyReader) throws(RoostError) {
-    collection = try body.collection()
-    after = try body.optionalID()
-    limit = try body.fixed.varint()
-    filter = try body.optionalFilter()
-    includeVector = try body.flag("include vector")
-  }
-}
-
-/// Some records of a scan, ascending by id.
-public struct ScanPage: Sendable, Equatable {
-  public var records: [Record]
-  /// Where to go on; nil when the scan has reached the end of the collection.
-  public var next: RecordID?
-
-  public init(records: [Record], next: RecordID?) {
-    self.records = records
-    self.next = next
-  }
-
-  package func encode(into body: inout BodyWriter) {
-    body.bytes.count(records.count)
-    for record in records { body.record(record) }
-    body.optionalID(next)
-  }
-
-  package init(from body: inout BodyReader) throws(RoostError) {
-    records = try body.list("record count", atMost: Limits.batchRecordsMax) { (body) throws(RoostError) in
-      try body.record()
-    }
-    next = try body.optionalID()
-  }
-}
-
 package struct CountRequest: Sendable, Equatable {
   package var collection: String
   package var filter: Filter?
@@ -188,9 +129,9 @@ extension BodyWriter {
     if !record.vector.bytes.isEmpty { vector(record.vector) }
   }
 
-  package mutating func optionalID(_ id: RecordID?) {
-    bytes.u8(id == nil ? 0 : 1)
-    id?.encode(into: &bytes)
+  package mutating func optionalCursor(_ cursor: ScanCursor?) {
+    bytes.u8(cursor == nil ? 0 : 1)
+    cursor?.encode(into: &bytes)
   }
 
   package mutating func optionalFilter(_ filter: Filter?) {
@@ -214,8 +155,8 @@ extension BodyReader {
     }
   }
 
-  package mutating func optionalID() throws(RoostError) -> RecordID? {
-    try flag("id") ? try RecordID(from: &fixed) : nil
+  package mutating func optionalCursor() throws(RoostError) -> ScanCursor? {
+    try flag("cursor") ? try ScanCursor(from: &fixed) : nil
   }
 
   package mutating func optionalFilter() throws(RoostError) -> Filter? {

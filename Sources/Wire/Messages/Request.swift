@@ -14,6 +14,7 @@ package enum Request: Sendable, Equatable {
   case search(SearchRequest)
   case scan(ScanRequest)
   case count(CountRequest)
+  case facet(FacetRequest)
   case publishModule(PublishModuleRequest)
   case listModules
   case stats(StatsRequest)
@@ -35,6 +36,7 @@ package enum Request: Sendable, Equatable {
     case .search: .search
     case .scan: .scan
     case .count: .count
+    case .facet: .facet
     case .publishModule: .publishModule
     case .listModules: .listModules
     case .stats: .stats
@@ -64,6 +66,7 @@ package enum Request: Sendable, Equatable {
     case .search(let message): message.encode(into: &body)
     case .scan(let message): message.encode(into: &body)
     case .count(let message): message.encode(into: &body)
+    case .facet(let message): message.encode(into: &body)
     case .publishModule(let message): message.encode(into: &body)
     case .stats(let message): message.encode(into: &body)
     case .backup(let message): message.encode(into: &body)
@@ -100,6 +103,7 @@ package enum Request: Sendable, Equatable {
     case .search: self = .search(try SearchRequest(from: &body))
     case .scan: self = .scan(try ScanRequest(from: &body))
     case .count: self = .count(try CountRequest(from: &body))
+    case .facet: self = .facet(try FacetRequest(from: &body))
     case .publishModule: self = .publishModule(try PublishModuleRequest(from: &body))
     case .listModules: self = .listModules
     case .stats: self = .stats(try StatsRequest(from: &body))

@@ -16,6 +16,7 @@ package enum Response: Sendable, Equatable {
   case search(SearchResponse)
   case scan(ScanPage)
   case count(UInt64)
+  case facet(FacetOutcome)
   case publishModule(ModuleDescription)
   case listModules([ModuleDescription])
   /// Names and numbers; new ones may come with every release.
@@ -40,6 +41,7 @@ package enum Response: Sendable, Equatable {
     case .search: .search
     case .scan: .scan
     case .count: .count
+    case .facet: .facet
     case .publishModule: .publishModule
     case .listModules: .listModules
     case .stats: .stats
@@ -64,6 +66,7 @@ package enum Response: Sendable, Equatable {
     case .get(let message): message.encode(into: &body)
     case .search(let message): message.encode(into: &body)
     case .scan(let page): page.encode(into: &body)
+    case .facet(let outcome): outcome.encode(into: &body)
     case .publishModule(let module): module.encode(into: &body)
     case .listModules(let modules):
       body.bytes.count(modules.count)
@@ -116,6 +119,7 @@ package enum Response: Sendable, Equatable {
     case .get: self = .get(try GetResponse(from: &body))
     case .search: self = .search(try SearchResponse(from: &body))
     case .scan: self = .scan(try ScanPage(from: &body))
+    case .facet: self = .facet(try FacetOutcome(from: &body))
     case .count: self = .count(try body.fixed.u64())
     case .publishModule: self = .publishModule(try ModuleDescription(from: &body))
     case .listModules:

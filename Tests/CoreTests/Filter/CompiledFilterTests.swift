@@ -2,13 +2,23 @@ import Core
 import Testing
 
 @Suite struct CompiledFilterTests {
-  private func matches(_ text: String, _ fields: [String: Value]) throws -> Bool {
+  private func matches(
+    _ text: String, _ fields: [String: Value], id: RecordID = .number(1)
+  ) throws -> Bool {
     let filter = try Filter(text: text)
     let payload = Payload(fields)
     let compiled = try CompiledFilter(filter)
-    let verdict = try payload.encoded.withUnsafeBytes { try compiled.matches($0) }
-    #expect(try verdict == ReferenceFilter.matches(filter, payload), "\(text)")
+    let verdict = try run(compiled, payload, id: id)
+    #expect(verdict == ReferenceFilter.matches(filter, payload, id: id), "\(text)")
     return verdict
+  }
+
+  private func run(_ filter: CompiledFilter, _ payload: Payload, id: RecordID = .number(1)) throws -> Bool {
+    var writer = ByteWriter()
+    id.encode(into: &writer)
+    return try writer.bytes.withUnsafeBytes { id in
+      try payload.encoded.withUnsafeBytes { try filter.matches($0, id: id) }
+    }
   }
 
   @Test func agreesWithTheReference() throws {
@@ -18,9 +28,9 @@ import Testing
     for round in 0..<10_000 {
       let filter = try generator.filter()
       let payload = generator.payload()
-      let compiled = try CompiledFilter(filter)
-      let verdict = try payload.encoded.withUnsafeBytes { try compiled.matches($0) }
-      let expected = try ReferenceFilter.matches(filter, payload)
+      let id = generator.id()
+      let verdict = try run(CompiledFilter(filter), payload, id: id)
+      let expected = ReferenceFilter.matches(filter, payload, id: id)
       try #require(verdict == expected, "seed \(seed) round \(round): \(filter.text) over \(payload)")
       passed += verdict ? 1 : 0
     }
@@ -30,19 +40,20 @@ import Testing
   /// Every edge value against every other, by each comparison.
   @Test func everyPairAgreesWithTheReference() throws {
     for bound in FilterGenerator.scalars {
-      var filters: [Filter] = [.equals(field: "x", bound)]
+      var filters: [Filter] = [.field("x", .equals(bound))]
       if FilterGenerator.ordered.contains(bound) {
         for range in [
           FilterRange(lower: .inclusive(bound)), FilterRange(lower: .exclusive(bound)),
           FilterRange(upper: .inclusive(bound)), FilterRange(upper: .exclusive(bound)),
-        ] { filters.append(.range(field: "x", range)) }
+        ] { filters.append(.field("x", .range(range))) }
       }
       for filter in filters {
         let compiled = try CompiledFilter(filter)
         for value in FilterGenerator.scalars {
           let payload = Payload(["x": value])
-          let verdict = try payload.encoded.withUnsafeBytes { try compiled.matches($0) }
-          #expect(try verdict == ReferenceFilter.matches(filter, payload), "\(filter.text) of \(value)")
+          let verdict = try run(compiled, payload)
+          #expect(
+            verdict == ReferenceFilter.matches(filter, payload, id: .number(1)), "\(filter.text) of \(value)")
         }
       }
     }
@@ -55,7 +66,9 @@ import Testing
       let compiled = try CompiledFilter(try generator.filter())
       let bytes = generator.damage(generator.payload().encoded)
       do {
-        _ = try bytes.withUnsafeBytes { try compiled.matches($0) }
+        try bytes.withUnsafeBytes {
+          if !$0.isEmpty { _ = try compiled.matches($0, id: UnsafeRawBufferPointer(rebasing: $0.prefix(9))) }
+        }
       } catch let error as RoostError {
         #expect([.corrupted, .limitExceeded].contains(error.kind), "seed \(seed) round \(round)")
       }
@@ -128,6 +141,74 @@ import Testing
     #expect(try matches("not a.b.c.d = 1", ["a": .map(["b": .int(1)])]))
   }
 
+  @Test func nestedAsksForOneElement() throws {
+    let reviews = Value.array([
+      .map(["stars": .int(5), "by": .string("Ada")]), .map(["stars": .int(2), "by": .string("Bob")]),
+      .array([.map(["stars": .int(1), "tags": .array([.map(["t": .int(7)])])])]),
+    ])
+    #expect(try matches("reviews.stars = 5 and reviews.by = 'Bob'", ["reviews": reviews]))
+    #expect(try !matches("reviews[stars = 5 and by = 'Bob']", ["reviews": reviews]))
+    #expect(try matches("reviews[stars = 2 and by = 'Bob']", ["reviews": reviews]))
+    #expect(try matches("reviews[by is missing]", ["reviews": reviews]))
+    #expect(try matches("reviews[tags[t = 7]]", ["reviews": reviews]))
+    #expect(try !matches("reviews[true]", ["reviews": .array([.int(1)])]))
+    #expect(try !matches("reviews[true]", [:]))
+    #expect(try matches("one[a = 1 and has-id(9)]", ["one": .map(["a": .int(1)])], id: .number(9)))
+    #expect(try matches("m.n[a = 1]", ["m": .map(["n": .map(["a": .int(1)])])]))
+  }
+
+  @Test func idsOfBothKinds() throws {
+    let text = "has-id(3, 18446744073709551615, \"3\", 'clé')"
+    for id in [RecordID.number(3), .number(.max), .key("3"), .key("clé")] {
+      #expect(try matches(text, [:], id: id))
+      #expect(try !matches("not \(text)", ["x": .null], id: id))
+    }
+    for id in [RecordID.number(4), .key("4"), .key("cle"), .key("18446744073709551615")] {
+      #expect(try !matches(text, [:], id: id))
+    }
+    #expect(try !matches("has-id()", [:]))
+    #expect(try matches("has-id = 3 or has-id(5)", ["has-id": .int(3)]))
+  }
+
+  @Test func emptyMissingAndNullStates() throws {
+    let cases: [(Value?, null: Bool, missing: Bool, empty: Bool)] = [
+      (nil, false, true, true), (.null, true, false, true), (.array([]), false, false, true),
+      (.array([.null]), true, false, true), (.array([.array([])]), false, false, true),
+      (.int(0), false, false, false), (.string(""), false, false, false), (.map([:]), false, false, false),
+      (.array([.null, .int(1)]), true, false, false), (.array([.map([:])]), false, false, false),
+    ]
+    for (value, null, missing, empty) in cases {
+      let fields = value.map { ["x": $0] } ?? [:]
+      #expect(try matches("x is null", fields) == null, "\(fields)")
+      #expect(try matches("x is not null", fields) == !null, "\(fields)")
+      #expect(try matches("x is missing", fields) == missing, "\(fields)")
+      #expect(try matches("x is not missing", fields) == !missing, "\(fields)")
+      #expect(try matches("x is empty", fields) == empty, "\(fields)")
+      #expect(try matches("x is not empty", fields) == !empty, "\(fields)")
+    }
+  }
+
+  @Test func arraysContain() throws {
+    let tags: [String: Value] = ["tags": .array([.string("red"), .string("blue"), .int(7)])]
+    #expect(try matches("tags contains \"red\"", tags))
+    #expect(try matches("tags contains all (\"red\", 7)", tags))
+    #expect(try !matches("tags contains all (\"red\", 8)", tags))
+    #expect(try matches("tags contains any (\"green\", 7.0)", tags))
+    #expect(try !matches("tags contains any (\"green\")", tags))
+    #expect(try matches("tags not contains any (\"green\")", tags))
+    #expect(try matches("tags contains all ()", [:]))
+    #expect(try !matches("tags contains any ()", tags))
+    #expect(try matches("tags starts with \"bl\"", tags))
+    #expect(try !matches("tags starts with \"ble\"", tags))
+    for prefix in ["\u{D7FF}", "a\u{10FFFF}", "\u{10FFFF}\u{10FFFF}", ""] {
+      #expect(
+        try matches("x starts with \"\(prefix)\"", ["x": .string(prefix + "!")]), "\(prefix.debugDescription)"
+      )
+      #expect(try matches("x starts with \"\(prefix)\"", ["x": .string(prefix)]))
+    }
+    #expect(try !matches("x starts with \"a\u{10FFFF}\"", ["x": .string("b")]))
+  }
+
   @Test func constantsAndManyTests() throws {
     #expect(try matches("true", [:]))
     #expect(try !matches("false", [:]))
@@ -165,6 +246,6 @@ import Testing
       bytes += writer.bytes
     }
     let compiled = try CompiledFilter(try Filter(text: "x = 1"))
-    #expect(throws: RoostError.self) { try bytes.withUnsafeBytes { try compiled.matches($0) } }
+    #expect(throws: RoostError.self) { try bytes.withUnsafeBytes { try compiled.matches($0, id: $0) } }
   }
 }

@@ -16,10 +16,18 @@ struct FilterGenerator {
     .double(.infinity), .double(-.infinity), .double(1e300), .double(.leastNonzeroMagnitude), .string(""),
     .string("a"),
     .string("ab"), .string("b"), .string("é"), .string("e\u{301}"), .string("quo\"te\\ \n\u{1}"), .bytes([]),
-    .bytes([0]), .bytes([0, 255]), .bytes([97]), .geo(latitude: 48.2, longitude: 16.4),
+    .bytes([0]), .bytes([0, 255]), .bytes([97]), .string("Ab b, größe!"), .string("GRÖSSE a b"),
+    .string("b a 漢字 É"), .geo(latitude: 48.2, longitude: 16.4), .geo(latitude: 90, longitude: 30),
+    .geo(latitude: 10, longitude: 180), .geo(latitude: 10, longitude: -180),
+    .geo(latitude: -33.3, longitude: -70),
     .geo(latitude: -0.0, longitude: 0), .geo(latitude: 0, longitude: 0), .datetime(0), .datetime(1),
     .datetime(1_767_323_045_000_006), .datetime(.max), .datetime(.min),
   ]
+  static let ids: [RecordID] = [
+    .number(0), .number(1), .number(.max), .key("a"), .key("1"), .key("é"),
+    .key(String(repeating: "k", count: 64)),
+  ]
+  static let texts = ["a", "b", "A b", "größe", "漢", "ab b", "gr", "a a", "b, a?", "字 É"]
   static let ordered = scalars.filter { value in
     switch value {
     case .int, .double, .string, .bytes, .datetime: true
@@ -52,10 +60,37 @@ struct FilterGenerator {
 
   mutating func payload() -> Payload { Payload(fields(depth: 0)) }
 
-  private mutating func field() throws -> String {
+  mutating func id() -> RecordID { pick(FilterGenerator.ids) }
+
+  private mutating func path() throws -> FieldPath {
     var names: [String] = []
     for _ in 0...(below(3) == 0 ? 1 + below(2) : 0) { names.append(pick(FilterGenerator.names)) }
-    return try FieldPath(names: names).text
+    return try FieldPath(names: names)
+  }
+
+  /// Valid areas only: near the places among the scalars, some over the antimeridian and the poles.
+  mutating func area() -> GeoArea {
+    while true {
+      let area: GeoArea
+      switch below(3) {
+      case 0: area = .circle(center: place(), radiusMeters: pick([0, 1000, 1e6, 8e6, 1.5e7, 3e7]))
+      case 1:
+        let (a, b) = (place(), place())
+        area = .box(
+          southWest: GeoPoint(latitude: min(a.latitude, b.latitude), longitude: a.longitude),
+          northEast: GeoPoint(latitude: max(a.latitude, b.latitude), longitude: b.longitude))
+      default: area = .polygon((0..<3 + below(4)).map { _ in place() })
+      }
+      if (try? Filter.field("x", .within(area)).validate()) != nil { return area }
+    }
+  }
+
+  mutating func place() -> GeoPoint {
+    if below(4) == 0, case .geo(let latitude, let longitude) = pick(FilterGenerator.scalars) {
+      return GeoPoint(latitude: latitude, longitude: longitude)
+    }
+    // Multiples of a sixteenth are exact, and so are their sums.
+    return GeoPoint(latitude: Double(below(2881)) / 16 - 90, longitude: Double(below(5761)) / 16 - 180)
   }
 
   private mutating func bound(_ value: Value) -> FilterRange.Bound {
@@ -84,19 +119,27 @@ struct FilterGenerator {
   /// `and` and `or` never have exactly one part, so the text of the filter reads back as it was.
   mutating func filter(depth: Int = 0) throws -> Filter {
     switch depth < 4 ? below(12) : below(6) {
-    case 0, 1: return .equals(field: try field(), pick(FilterGenerator.scalars))
-    case 2:
-      var values: [Value] = []
-      for _ in 0..<below(below(8) == 0 ? 80 : 5) { values.append(pick(FilterGenerator.scalars)) }
-      return .isIn(field: try field(), values)
-    case 3, 4: return .range(field: try field(), range())
-    case 5: return .exists(field: try field())
-    case 6, 7: return .not(try filter(depth: depth + 1))
+    case 0..<5: return .field(try path(), predicate())
+    case 5: return .hasID((0..<below(4)).map { _ in id() })
+    case 6: return .nested(try path(), try filter(depth: depth + 1))
+    case 7: return .not(try filter(depth: depth + 1))
     case let drawn:
       var parts: [Filter] = []
       let count = below(8) == 0 ? 0 : 2 + below(3)
       for _ in 0..<count { parts.append(try filter(depth: depth + 1)) }
       return drawn < 10 ? .and(parts) : .or(parts)
+    }
+  }
+
+  private mutating func predicate() -> FieldPredicate {
+    switch below(12) {
+    case 0...2: .equals(pick(FilterGenerator.scalars))
+    case 3: .isIn((0..<below(below(8) == 0 ? 80 : 5)).map { _ in pick(FilterGenerator.scalars) })
+    case 4, 5: .range(range())
+    case 6: .exists
+    case 7: .hasValue
+    case 8, 9: .text(TextMatch(pick(TextMatch.Mode.allCases), pick(FilterGenerator.texts)))
+    default: .within(area())
     }
   }
 

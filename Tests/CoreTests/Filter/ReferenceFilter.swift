@@ -4,30 +4,41 @@ import Core
 
 /// The slow evaluator that `CompiledFilter` is compared with.
 enum ReferenceFilter {
-  static func matches(_ filter: Filter, _ payload: Payload) throws -> Bool {
+  static func matches(_ filter: Filter, _ payload: Payload, id: RecordID) -> Bool {
     switch filter {
-    case .and(let parts): return try parts.allSatisfy { try matches($0, payload) }
-    case .or(let parts): return try parts.contains { try matches($0, payload) }
-    case .not(let part): return try !matches(part, payload)
-    case .exists(let field): return try !values(at: field, payload).isEmpty
-    case .equals(let field, let wanted):
-      return try values(at: field, payload).flatMap(scalars).contains { isEqual($0, wanted) }
-    case .isIn(let field, let list):
-      return try values(at: field, payload).flatMap(scalars).contains { value in
-        list.contains { isEqual(value, $0) }
+    case .and(let parts): parts.allSatisfy { matches($0, payload, id: id) }
+    case .or(let parts): parts.contains { matches($0, payload, id: id) }
+    case .not(let part): !matches(part, payload, id: id)
+    case .hasID(let ids): ids.contains(id)
+    case .nested(let path, let part):
+      values(at: path, payload).flatMap(maps).contains { matches(part, Payload($0), id: id) }
+    case .field(let path, .exists): !values(at: path, payload).isEmpty
+    case .field(let path, .hasValue):
+      values(at: path, payload).contains { value in
+        !maps(value).isEmpty || scalars(value).contains { $0 != .null }
       }
-    case .range(let field, let range):
-      return try values(at: field, payload).flatMap(scalars).contains { value in
-        isWithin(value, range.lower, wantedOrder: -1) && isWithin(value, range.upper, wantedOrder: 1)
-      }
+    case .field(let path, let predicate):
+      values(at: path, payload).flatMap(scalars).contains { passes($0, predicate) }
+    }
+  }
+
+  private static func passes(_ value: Value, _ predicate: FieldPredicate) -> Bool {
+    switch (predicate, value) {
+    case (.equals(let wanted), _): isEqual(value, wanted)
+    case (.isIn(let list), _): list.contains { isEqual(value, $0) }
+    case (.range(let range), _):
+      isWithin(value, range.lower, wantedOrder: -1) && isWithin(value, range.upper, wantedOrder: 1)
+    case (.text(let match), .string(let text)): ReferenceWords.matches(match, text)
+    case (.within(let area), .geo(let latitude, let longitude)):
+      ReferenceArea.contains(area, GeoPoint(latitude: latitude, longitude: longitude))
+    default: false
     }
   }
 
   /// What stands at the path; an array on the way is looked into, element by element.
-  private static func values(at field: String, _ payload: Payload) throws -> [Value] {
-    let names = try FieldPath(field).names
+  private static func values(at path: FieldPath, _ payload: Payload) -> [Value] {
     var found: [Value] = [.map(payload.fields)]
-    for name in names {
+    for name in path.names {
       found = found.flatMap(maps).compactMap { fields in
         fields.first { $0.key.utf8.elementsEqual(name.utf8) }?.value
       }

@@ -65,6 +65,42 @@ import Testing
       human.out.contains("9     4.0000  {\"size\":9,\"tag\":\"t0\"}") && human.out.contains("1 records in"))
   }
 
+  @Test func facetsAndOrderedScans() async throws {
+    let node = try await Self.started()
+    #expect(try await node.roost("create", "pts", "-d", "4").code == 0)
+    try node.write("in.jsonl", Self.lines(50))
+    #expect(try await node.json("import", "pts", "in.jsonl")["imported"] == .number("50"))
+    let facet = try await node.json(
+      "facet", "pts", "tag", "--top", "2", "--numbers", "size", "--interval", "20", "--filter", "size <= 30")
+    #expect(
+      facet.text
+        == "{\"matched\":30,\"facets\":[{\"field\":\"tag\",\"distinct\":3,\"values\":[{\"value\":\"t0\",\"count\":10},"
+        + "{\"value\":\"t1\",\"count\":10}]},{\"field\":\"size\",\"count\":30,\"least\":1,\"greatest\":30,"
+        + "\"histogram\":[{\"from\":0.0,\"count\":19},{\"from\":20.0,\"count\":11}]}]}")
+    let human = try await node.roost("facet", "pts", "tag", "absent", "--numbers", "size")
+    #expect(human.out.contains("tag: 3 different values\nCOUNT  VALUE\n   17  t1\n"), "\(human.out)")
+    #expect(human.out.contains("absent: 0 different values\n"), "\(human.out)")
+    #expect(human.out.contains("size: 50 values from 1 to 50\n"), "\(human.out)")
+    #expect(try await node.roost("facet", "pts").code == 64)
+    #expect(try await node.roost("facet", "pts", "tag", "--interval", "2").code == 64)
+
+    let first = try await node.json("scan", "pts", "--order-by", "size", "--descending", "--limit", "3")
+    #expect(first["next"]?.text == "{\"id\":48,\"value\":48}")
+    let second = try await node.json(
+      "scan", "pts", "--order-by", "size", "--descending", "--limit", "2", "--after", "48", "--after-value",
+      "48")
+    guard case .array(let records)? = second["records"] else { throw RoostError(.notFound, "no records") }
+    #expect(records.compactMap { $0["id"]?.text } == ["47", "46"])
+    let hint = try await node.roost("scan", "pts", "--order-by", "tag", "--limit", "1")
+    #expect(hint.out.contains("--after 3 --after-value '\"t0\"'"), "\(hint.out)")
+    #expect(try await node.roost("scan", "pts", "--descending").code == 64)
+    #expect(try await node.roost("scan", "pts", "--after", "3", "--after-value", "1").code == 64)
+
+    let bad = try await node.roost("count", "pts", "--filter", "size > 1\n  and tag ~ 3")
+    #expect(bad.code == 64 && bad.error.contains("filter line 2, character 11"), "\(bad.error)")
+    #expect(bad.error.contains("\n    and tag ~ 3\n            ^"), "\(bad.error)")
+  }
+
   @Test func fieldsBecomeColumns() async throws {
     let node = try await Self.started()
     #expect(try await node.roost("create", "pts", "-d", "2").code == 0)
@@ -251,7 +287,7 @@ import Testing
     let commands = [
       ["serve"], ["create"], ["drop"], ["list"], ["stats"], ["import"], ["export"], ["put"], ["get"],
       ["delete"],
-      ["scan"], ["count"], ["search"], ["flush"], ["compact"], ["verify"], ["backup"], ["restore"],
+      ["scan"], ["count"], ["facet"], ["search"], ["flush"], ["compact"], ["verify"], ["backup"], ["restore"],
       ["module", "build"], ["module", "publish"], ["module", "list"],
     ]
     for command in commands {

@@ -41,10 +41,10 @@ struct AttributeGenerator {
 
   mutating func payload() -> Payload { Payload(fields(depth: 0)) }
 
-  mutating func field() throws -> String {
+  mutating func field() throws -> FieldPath {
     var names = [pick(Self.names)]
     if random.below(3) == 0 { names.append(pick(Self.names)) }
-    return try FieldPath(names: names).text
+    return try FieldPath(names: names)
   }
 
   private mutating func bound(_ value: Value) -> FilterRange.Bound {
@@ -73,10 +73,10 @@ struct AttributeGenerator {
 
   mutating func filter(depth: Int = 0) throws -> Filter {
     switch depth < 3 ? random.below(12) : random.below(6) {
-    case 0, 1: return .equals(field: try field(), pick(Self.scalars))
-    case 2: return .isIn(field: try field(), (0..<random.below(6)).map { _ in pick(Self.scalars) })
-    case 3, 4: return .range(field: try field(), range())
-    case 5: return .exists(field: try field())
+    case 0, 1: return .field(try field(), .equals(pick(Self.scalars)))
+    case 2: return .field(try field(), .isIn((0..<random.below(6)).map { _ in pick(Self.scalars) }))
+    case 3, 4: return .field(try field(), .range(range()))
+    case 5: return .field(try field(), .exists)
     case 6, 7: return .not(try filter(depth: depth + 1))
     case let drawn:
       var parts: [Filter] = []

@@ -86,14 +86,14 @@ import Testing
     let payloads = AttributeGenerator.scalars.map { Payload(["v": $0]) }
     let index = try #require(try await Self.index(payloads))
     for value in AttributeGenerator.scalars {
-      _ = try Self.check(.equals(field: "v", value), payloads, index, "equals")
+      _ = try Self.check(.field("v", .equals(value)), payloads, index, "equals")
       switch value {
       case .int, .double, .datetime:
         for range in [
           FilterRange(lower: .inclusive(value)), FilterRange(lower: .exclusive(value)),
           FilterRange(upper: .inclusive(value)), FilterRange(upper: .exclusive(value)),
         ] {
-          #expect(try Self.check(.range(field: "v", range), payloads, index, "range"))
+          #expect(try Self.check(.field("v", .range(range)), payloads, index, "range"))
         }
       default: break
       }
@@ -105,10 +105,10 @@ import Testing
       var generator = AttributeGenerator(seed: seed)
       let payloads = (0..<100).map { _ in generator.payload() }
       let index = try #require(try await Self.index(payloads, .fields(["a", "a.kind", "missing"])))
-      #expect(try Self.check(.exists(field: "a"), payloads, index, "seed \(seed)"))
-      #expect(try Self.check(.exists(field: "a.kind"), payloads, index, "seed \(seed)"))
-      #expect(try Self.check(.equals(field: "missing", .int(1)), payloads, index, "seed \(seed)"))
-      #expect(try index.match(.exists(field: "b")) == .unknown)
+      #expect(try Self.check(.field("a", .exists), payloads, index, "seed \(seed)"))
+      #expect(try Self.check(.field("a.kind", .exists), payloads, index, "seed \(seed)"))
+      #expect(try Self.check(.field("missing", .equals(.int(1))), payloads, index, "seed \(seed)"))
+      #expect(try index.match(.field("b", .exists)) == .unknown)
       for _ in 0..<30 {
         let filter = try generator.filter()
         if (try? filter.validate()) != nil { _ = try Self.check(filter, payloads, index, "seed \(seed)") }
@@ -121,13 +121,13 @@ import Testing
     let many = (0..<400).map { Payload(["field\($0)": .int(Int64($0))]) }
     let crowded = try #require(try await Self.index(many))
     #expect(crowded.directory.paths.count == Limits.attributePathsMax)
-    #expect(try Self.check(.equals(field: "field3", .int(3)), many, crowded, "kept"))
-    #expect(try crowded.match(.equals(field: "field399", .int(399))) == .unknown)
+    #expect(try Self.check(.field("field3", .equals(.int(3))), many, crowded, "kept"))
+    #expect(try crowded.match(.field("field399", .equals(.int(399)))) == .unknown)
 
     let large = (0..<3000).map { Payload(["text": .string("number \($0)"), "even": .bool($0 % 2 == 0)]) }
     let bounded = try #require(try await Self.index(large, bytesMax: 90_000))
-    #expect(try bounded.match(.equals(field: "text", .string("number 5"))) == .unknown)
-    #expect(try Self.check(.equals(field: "even", .bool(true)), large, bounded, "small"))
+    #expect(try bounded.match(.field("text", .equals(.string("number 5")))) == .unknown)
+    #expect(try Self.check(.field("even", .equals(.bool(true))), large, bounded, "small"))
     try bounded.verify()
   }
 
@@ -146,8 +146,8 @@ import Testing
         let (a, b) = (random.below(count + 1), random.below(count + 1))
         let bounds = FilterRange(
           lower: .inclusive(.int(Int64(min(a, b)))), upper: .exclusive(.double(Double(max(a, b)))))
-        #expect(try Self.check(.range(field: "rank", bounds), payloads, index, "seed \(seed)"))
-        #expect(try Self.check(.range(field: "half", bounds), payloads, index, "seed \(seed)"))
+        #expect(try Self.check(.field("rank", .range(bounds)), payloads, index, "seed \(seed)"))
+        #expect(try Self.check(.field("half", .range(bounds)), payloads, index, "seed \(seed)"))
       }
     }
   }

@@ -59,7 +59,7 @@ import Testing
       _ = try await collection.put(Array(records[start..<start + 1000]))
     }
     for limit: Int64 in [0, 1, 10, 100, 500, 999] {
-      let filter = Filter.range(field: "size", FilterRange(upper: .exclusive(.int(limit))))
+      let filter = Filter.field("size", .range(FilterRange(upper: .exclusive(.int(limit)))))
       let passing = records.filter { record in
         if case .int(let size)? = record.payload["size"] { size < limit } else { false }
       }

@@ -54,18 +54,18 @@ import Testing
   private static func filter(_ random: inout SplitMix64) -> Filter {
     let width = [1, 10, 100, 1000, 5000, 9900][random.below(6)]
     let low = random.below(10_001 - width)
-    let some = Filter.range(
-      field: "random",
-      FilterRange(lower: .inclusive(.int(Int64(low))), upper: .exclusive(.int(Int64(low + width)))))
+    let some = Filter.field(
+      "random",
+      .range(FilterRange(lower: .inclusive(.int(Int64(low))), upper: .exclusive(.int(Int64(low + width))))))
     let border = Double(random.unitFloat()) * 2 + 1.5
     switch random.below(8) {
     case 0, 1: return some
-    case 2: return .range(field: "near", FilterRange(lower: .inclusive(.double(border))))
-    case 3: return .range(field: "near", FilterRange(upper: .exclusive(.double(border))))
-    case 4: return .and([.equals(field: "color", .string("red")), .not(some)])
-    case 5: return .or([.isIn(field: "tags", [.int(3), .int(17)]), some])
-    case 6: return .not(.exists(field: "nothing"))
-    default: return .equals(field: "color", .string("violet"))
+    case 2: return .field("near", .range(FilterRange(lower: .inclusive(.double(border)))))
+    case 3: return .field("near", .range(FilterRange(upper: .exclusive(.double(border)))))
+    case 4: return .and([.field("color", .equals(.string("red"))), .not(some)])
+    case 5: return .or([.field("tags", .isIn([.int(3), .int(17)])), some])
+    case 6: return .not(.field("nothing", .exists))
+    default: return .field("color", .equals(.string("violet")))
     }
   }
 

@@ -47,8 +47,8 @@ import Testing
       if memory != 400_000 { #expect(await collection.stats().isResident == (memory > 1)) }
       var answers = Answers()
       let filters: [Filter?] = [
-        nil, .equals(field: "color", .string("red")),
-        .range(field: "size", FilterRange(upper: .exclusive(.int(100)))),
+        nil, .field("color", .equals(.string("red"))),
+        .field("size", .range(FilterRange(upper: .exclusive(.int(100))))),
       ]
       for filter in filters {
         for _ in 0..<3 {

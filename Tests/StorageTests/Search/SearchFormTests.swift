@@ -80,8 +80,8 @@ private final class SearchWorld {
   func query() -> SearchQuery {
     let filter: Filter? =
       switch random.below(4) {
-      case 0: .range(field: "size", FilterRange(upper: .exclusive(.int(Int64(random.below(1000))))))
-      case 1: .equals(field: "color", .string(["red", "none"][random.below(2)]))
+      case 0: .field("size", .range(FilterRange(upper: .exclusive(.int(Int64(random.below(1000)))))))
+      case 1: .field("color", .equals(.string(["red", "none"][random.below(2)])))
       default: nil
       }
     return SearchQuery(

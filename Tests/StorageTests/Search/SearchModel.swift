@@ -30,11 +30,11 @@ struct SearchModel {
   private static func passes(_ record: PutRecord, _ filter: Filter?) -> Bool {
     switch filter {
     case nil: return true
-    case .range("size", let range)?:
+    case .field("size", .range(let range))?:
       guard case .exclusive(.int(let limit)) = range.upper, case .int(let size)? = record.payload["size"]
       else { return false }
       return size < limit
-    case .equals("color", let value)?: return record.payload["color"] == value
+    case .field("color", .equals(let value))?: return record.payload["color"] == value
     default: preconditionFailure("the model does not know this filter")
     }
   }

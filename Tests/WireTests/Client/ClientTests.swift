@@ -268,7 +268,7 @@ private func serveGreetingOnly(_ connection: any Connection, endingAfterFrames l
       count += page.records.count
     }
     #expect(count == 35)
-    let page = try await client.scanPage("c", after: .number(995))
+    let page = try await client.scanPage("c", after: ScanCursor(id: .number(995)))
     #expect(page.records.count == 5)
     #expect(page.next == nil)
     await client.close()

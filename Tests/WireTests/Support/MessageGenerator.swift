@@ -64,15 +64,57 @@ struct MessageGenerator {
   }
 
   mutating func filter(depth: Int = 0) -> Filter {
-    switch below(depth < 3 ? 7 : 4) {
-    case 0: return .equals(field: text(), value())
-    case 1: return .isIn(field: text(), list(upTo: 4) { $0.value() })
-    case 2: return .range(field: text(), FilterRange(lower: bound(), upper: bound()))
-    case 3: return .exists(field: text())
-    case 4: return .and(list(upTo: 3) { $0.filter(depth: depth + 1) })
-    case 5: return .or(list(upTo: 3) { $0.filter(depth: depth + 1) })
+    switch below(depth < 3 ? 9 : 5) {
+    case 0...3: return .field(path(), predicate())
+    case 4: return .hasID(list(upTo: 4) { $0.id() })
+    case 5: return .and(list(upTo: 3) { $0.filter(depth: depth + 1) })
+    case 6: return .or(list(upTo: 3) { $0.filter(depth: depth + 1) })
+    case 7: return .nested(path(), filter(depth: depth + 1))
     default: return .not(filter(depth: depth + 1))
     }
+  }
+
+  mutating func path() -> FieldPath { (try? FieldPath(names: ["f" + text(upTo: 6)])) ?? "f" }
+
+  mutating func predicate() -> FieldPredicate {
+    switch below(9) {
+    case 0: .exists
+    case 1: .hasValue
+    case 2: .equals(value())
+    case 3: .isIn(list(upTo: 4) { $0.value() })
+    case 4: .range(FilterRange(lower: bound(), upper: bound()))
+    case 5: .text(TextMatch(TextMatch.Mode.allCases[below(4)], text()))
+    case 6: .within(.circle(center: place(), radiusMeters: Double(below(1 << 40))))
+    case 7: .within(.box(southWest: place(), northEast: place()))
+    default: .within(.polygon(list(upTo: 6) { $0.place() }))
+    }
+  }
+
+  mutating func cursor() -> ScanCursor {
+    ScanCursor(id: id(), value: maybe { $0.flip() ? .int(Int64($0.below(99))) : .string($0.text()) })
+  }
+
+  mutating func facet() -> Facet {
+    switch below(3) {
+    case 0: Facet(path(), .values(top: below(Limits.facetTopMax) + 1))
+    case 1: Facet(path(), .numbers(interval: Double(below(99))))
+    default: Facet(path(), .datetimes(interval: Double(below(99))))
+    }
+  }
+
+  mutating func facetAnswer() -> FacetAnswer {
+    func counts(_ generator: inout MessageGenerator) -> [ValueCount] {
+      generator.list(upTo: 4) { ValueCount(value: $0.value(), count: $0.below(1 << 40)) }
+    }
+    return flip()
+      ? .values(distinct: below(1 << 40), top: counts(&self))
+      : .bounds(
+        count: below(1 << 40), least: maybe { $0.value() }, greatest: maybe { $0.value() },
+        histogram: counts(&self))
+  }
+
+  mutating func place() -> GeoPoint {
+    GeoPoint(latitude: Double(below(180) - 90), longitude: Double(below(360) - 180))
   }
 
   mutating func bound() -> FilterRange.Bound {
@@ -194,8 +236,14 @@ struct MessageGenerator {
     case .scan:
       .scan(
         ScanRequest(
-          collection: name(), after: maybe { $0.id() }, limit: random.next(), filter: maybe { $0.filter() },
+          collection: name(), order: maybe { ScanOrder($0.path(), descending: $0.flip()) },
+          after: maybe { $0.cursor() }, limit: random.next(), filter: maybe { $0.filter() },
           includeVector: flip()))
+    case .facet:
+      .facet(
+        FacetRequest(
+          collection: name(),
+          query: FacetQuery(list(upTo: 4) { $0.facet() }, filter: maybe { $0.filter() })))
     case .count: .count(CountRequest(collection: name(), filter: maybe { $0.filter() }))
     case .publishModule:
       .publishModule(PublishModuleRequest(name: name(), bytes: list(upTo: 300) { UInt8($0.below(256)) }))
@@ -239,7 +287,8 @@ struct MessageGenerator {
           coverage: Coverage(shardsAnswered: UInt32(below(9)), shardsTotal: UInt32(below(9))),
           explanations: []
         ).explained(by: &self))
-    case .scan: .scan(ScanPage(records: list(upTo: 4) { $0.record() }, next: maybe { $0.id() }))
+    case .scan: .scan(ScanPage(records: list(upTo: 4) { $0.record() }, next: maybe { $0.cursor() }))
+    case .facet: .facet(FacetOutcome(matched: below(1 << 40), answers: list(upTo: 4) { $0.facetAnswer() }))
     case .publishModule: .publishModule(module())
     case .listModules: .listModules(list(upTo: 4) { $0.module() })
     case .stats: .stats(payload())

@@ -71,7 +71,7 @@ final class ScriptedHandler: RequestHandler {
   /// Numbers from 1 to 1,000, in pages of 10.
   private func scan(_ scan: ScanRequest, _ context: RequestContext) async throws(RoostError) -> Response {
     var next: UInt64 = 1
-    if case .number(let number) = scan.after { next = number + 1 }
+    if case .number(let number)? = scan.after?.id { next = number + 1 }
     var left = scan.limit
     while true {
       let count = min(10, left, 1_000 - next + 1)
@@ -79,7 +79,7 @@ final class ScriptedHandler: RequestHandler {
       next += count
       left -= count
       let isOver = next > 1_000
-      let page = ScanPage(records: records, next: isOver ? nil : .number(next - 1))
+      let page = ScanPage(records: records, next: isOver ? nil : ScanCursor(id: .number(next - 1)))
       guard let parts = context.parts, !isOver, left > 0 else { return .scan(page) }
       try await parts.send(.scan(page))
       partsSent.add(1, ordering: .relaxed)

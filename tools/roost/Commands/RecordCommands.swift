@@ -1,4 +1,4 @@
-// put, get, delete, scan, count: records by id and by attribute.
+// put, get, delete, count: records by id and by attribute.
 
 import ArgumentParser
 import Core
@@ -119,54 +119,6 @@ struct DeleteCommand: AsyncParsableCommand {
   }
 }
 
-struct ScanCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "scan", abstract: "List records in ascending order of id.",
-    discussion: """
-      EXAMPLES
-        roost scan packages --limit 5 --fields section,summary
-        roost scan packages --filter 'section = "games" and size < 100' --after abuse
-      """)
-
-  @Argument(help: "The collection.") var collection: String
-  @OptionGroup var filter: FilterOption
-  @Option(help: "Records to list at most.") var limit = 20
-  @Option(help: "Begin behind this id.") var after: String?
-  @Flag(help: "Show the vectors, too.") var vectors = false
-  @OptionGroup var fields: FieldOptions
-  @OptionGroup var node: NodeOptions
-  @OptionGroup var output: OutputOptions
-
-  func validate() throws {
-    guard limit > 0 else { throw ValidationError("--limit must be positive") }
-  }
-
-  func run() async throws {
-    try validateName(collection, what: "collection")
-    let filter = try filter.parsed()
-    let fields = try fields.parsed()
-    var start: RecordID?
-    if let after { start = try RecordID(text: after) }
-    var records: [Record] = []
-    var next: RecordID?
-    let pages = try await node.client().scan(
-      collection, after: start, limit: limit, filter: filter, includeVector: vectors)
-    for try await page in pages {
-      records += page.records.map { $0.keeping(fields) }
-      next = page.next
-    }
-    try output.print(
-      .object([
-        "records": .array(records.map { $0.json(includeVector: vectors) }), "next": next?.json ?? .null,
-      ])
-    ) {
-      guard !records.isEmpty else { return "no records" }
-      let more = next.map { "\n… more with --after \($0.text)" } ?? ""
-      return records.table(fields, vectors: vectors).text(width: Console.columns) + more
-    }
-  }
-}
-
 struct CountCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "count", abstract: "Count records.",
@@ -174,6 +126,8 @@ struct CountCommand: AsyncParsableCommand {
       EXAMPLES
         roost count packages
         roost count packages --filter 'section in ("games", "graphics")'
+        roost count packages --filter 'description matches "image editor" and added >= 2026-01-31'
+        roost count shops --filter 'place within 5 km of geo"48.2,16.37" and reviews[stars >= 4 and lang = "en"]'
       """)
 
   @Argument(help: "The collection.") var collection: String

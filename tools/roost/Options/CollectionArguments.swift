@@ -16,10 +16,12 @@ struct FilterOption: ParsableArguments {
     do {
       return try Filter(text: filter)
     } catch {
-      guard let position = Filter.position(of: error), !filter.contains("\n") else { throw error }
-      let caret = String(repeating: " ", count: position - 1) + "^"
+      guard let position = Filter.position(of: error) else { throw error }
+      let lines = filter.split(separator: "\n", omittingEmptySubsequences: false)
+      let caret = String(repeating: " ", count: position.character - 1) + "^"
       throw RoostError(
-        error.kind, "\(error.message) (at \(error.place))\n  \(filter)\n  \(caret)", remedy: error.remedy)
+        error.kind, "\(error.message) (at \(error.place))\n  \(lines[position.line - 1])\n  \(caret)",
+        remedy: error.remedy)
     }
   }
 }

@@ -1,0 +1,160 @@
+"""Replies: each function reads the fixed part of one."""
+
+import struct
+
+from .protocol import KINDS, LAYOUT_NAMES, METRIC_NAMES, OPCODES, RoostError
+from .frames import ERROR
+from .reader import Reader
+from .values import ELEMENT_NAMES
+
+
+def read_hello(r):
+    version, features, node = r.unpack("BQI")
+    name = r.text()
+    in_flight, body_max = r.unpack("II")
+    return {"version": version, "features": features, "node": node, "server": name,
+            "requests_in_flight": in_flight, "body_bytes": body_max}
+
+
+def read_version(r):
+    return r.unpack("QI")
+
+
+def read_schema(r):
+    dimension, element, metric, degree, effort = r.unpack("IBBHH")
+    layout, recall = r.unpack("BH")
+    if element not in ELEMENT_NAMES or metric not in METRIC_NAMES or layout not in LAYOUT_NAMES:
+        raise RoostError("protocolViolation", "unknown vector element, metric or layout", "message")
+    embedder = r.optional(lambda: (r.text(), r.text()))
+    (mode,) = r.unpack("B")
+    if mode > 2:
+        raise RoostError("protocolViolation", f"unknown indexing {mode}", "message")
+    return {"dimension": dimension, "element": ELEMENT_NAMES[element], "metric": METRIC_NAMES[metric],
+            "degree": degree, "build_effort": effort, "layout": LAYOUT_NAMES[layout], "recall": recall / 1000,
+            "embedder": embedder, "index": r.list(r.text) if mode == 2 else ("all", "none")[mode]}
+
+
+def read_record(r):
+    identity, version, payload = r.id(), read_version(r), r.payload()
+    return {"id": identity, "version": version, "payload": payload, "vector": r.optional(r.vector)}
+
+
+def read_hit(r):
+    hit = {"id": r.id(), "distance": r.unpack("f")[0]}
+    flags = r.u8()
+    if flags > 7:
+        raise RoostError("protocolViolation", "unknown hit flags", "message")
+    hit["payload"] = r.payload() if flags & 1 else None
+    hit["vector"] = r.vector() if flags & 2 else None
+    hit["group"] = r.value() if flags & 4 else None
+    return hit
+
+
+def read_search(r):
+    first = r.unpack("I")[0]
+    hits = r.list(lambda: r.list(lambda: read_hit(r)))
+    modules = r.list(lambda: (r.text(), r.text()))
+    answered, total = r.unpack("II")
+    explanations = r.list(lambda: r.optional(lambda: read_explanation(r)))
+    if explanations and len(explanations) != len(hits):
+        raise RoostError("protocolViolation", "explanations do not match the answers", "message")
+    return {"first": first, "hits": hits, "modules": modules, "shards_answered": answered, "shards": total,
+            "explanations": explanations}
+
+
+METHODS = ("nothing", "scan", "indexed-scan", "filtered-graph", "graph", "coded-scan")
+EVIDENCE = ("unfiltered", "indexed", "indexed-and-sampled", "sampled")
+
+
+def read_explanation(r):
+    def source():
+        name, rows, method, evidence = r.text(), r.varint(), r.u8(), r.u8()
+        if method >= len(METHODS) or evidence >= len(EVIDENCE):
+            raise RoostError("protocolViolation", "unknown method or evidence of a search", "message")
+        passing, effort = r.varint(), r.varint()
+        scan_cost, walk_cost = r.unpack("ff")
+        return {"name": name, "rows": rows, "method": METHODS[method], "evidence": EVIDENCE[evidence],
+                "passing": passing, "effort": effort, "scan_cost": scan_cost, "walk_cost": walk_cost,
+                "rows_compared": r.varint(), "nodes_expanded": r.varint(), "pages_read": r.varint(),
+                "micros": r.varint()}
+
+    micros = r.varint()
+    return {"micros": micros, "sources": r.list(source)}
+
+
+def read_cursor(r):
+    """The id, or in a scan ordered by a field the id and the value."""
+    identity, value = r.id(), r.optional(r.value)
+    return identity if value is None else (identity, value)
+
+
+def read_facet(r):
+    def counts():
+        return r.list(lambda: (r.value(), r.unpack("Q")[0]))
+
+    def answer():
+        kind, count = r.unpack("BQ")
+        if kind == 1:
+            return {"distinct": count, "top": counts()}
+        if kind == 2:
+            return {"count": count, "least": r.optional(r.value), "greatest": r.optional(r.value),
+                    "histogram": counts()}
+        raise RoostError("protocolViolation", f"unknown facet answer {kind}", "message")
+
+    return {"matched": r.unpack("Q")[0], "answers": r.list(answer)}
+
+
+def read_module(r):
+    name, kind = r.text(), r.u8()
+    if kind not in (1, 2):
+        raise RoostError("protocolViolation", "unknown module kind", "message")
+    return {"name": name, "kind": ("filter", "embedder")[kind - 1], "bytes": r.unpack("Q")[0],
+            "sha256": r.text(), "exports": r.list(r.text)}
+
+
+def read_error(r):
+    code = r.unpack("H")[0]
+    message, place, remedy = r.text(), r.text(), r.text()
+    return RoostError(KINDS.get(code, "internalFailure"), message, place, remedy)
+
+
+READERS = {
+    "hello": read_hello,
+    "ping": lambda r: None,
+    "createCollection": lambda r: None,
+    "dropCollection": lambda r: None,
+    "listCollections": lambda r: r.list(
+        lambda: {"name": r.text(), "schema": read_schema(r), "records": r.unpack("Q")[0]}),
+    "put": lambda r: r.list(lambda: read_version(r)),
+    "delete": lambda r: r.unpack("Q")[0],
+    "get": lambda r: r.list(lambda: r.optional(lambda: read_record(r))),
+    "search": read_search,
+    "scan": lambda r: (r.list(lambda: read_record(r)), r.optional(lambda: read_cursor(r))),
+    "count": lambda r: r.unpack("Q")[0],
+    "facet": read_facet,
+    "publishModule": read_module,
+    "listModules": lambda r: r.list(lambda: read_module(r)),
+    "stats": lambda r: r.payload(),
+    "flush": lambda r: None,
+    "compact": lambda r: None,
+    "verify": lambda r: (*r.unpack("QQ"), r.list(lambda: read_error(r))),
+    "backup": lambda r: None,
+}
+NAMES = {code: name for name, code in OPCODES.items()}
+
+
+def read_reply(opcode, flags, body):
+    """The value of a reply's body; an error frame is raised."""
+    reader = Reader(body)
+    if flags & ERROR:
+        error = read_error(reader)
+        reader.finish()
+        if 6 in reader.fields:
+            error.retry_after_ms = struct.unpack("<I", reader.fields[6])[0]
+        raise error
+    name = NAMES.get(opcode)
+    if name not in READERS:
+        raise RoostError("protocolViolation", f"a reply of unknown opcode {opcode}", "frame header")
+    value = READERS[name](reader)
+    reader.finish()
+    return value

@@ -1,0 +1,118 @@
+"""Requests: each function writes the fixed part of one."""
+
+from .protocol import FEATURE_STREAMS, LAYOUTS, METRICS, STRATEGIES, RoostError
+from .frames import BODY_MAX, VERSION
+from .values import ELEMENTS
+
+
+def write_hello(w, client_name="roost-python", features=FEATURE_STREAMS, window=4 << 20):
+    w.pack("BBQQII", VERSION, VERSION, features, 0, BODY_MAX, window).text(client_name)
+
+
+def write_schema(w, dimension, element="f32", metric=None, degree=32, build_effort=100, layout="fast",
+                 recall=0.985, embedder=None, index="all"):
+    metric = metric or ("hamming" if element == "binary" else "l2")
+    w.pack("IBBHHBH", dimension, ELEMENTS[element][0], METRICS[metric], degree, build_effort, LAYOUTS[layout],
+           round(recall * 1000))
+    w.optional(embedder, lambda pair: w.text(pair[0]).text(pair[1]))
+    if index in ("all", "none"):
+        w.pack("B", 0 if index == "all" else 1)
+    else:
+        w.pack("B", 2).list(list(index), w.text)
+
+
+def write_put(w, collection, records):
+    def one(record):
+        w.id(record["id"]).optional(record.get("vector"), w.vector).payload(record.get("payload") or {})
+
+    w.text(collection).list(records, one)
+
+
+def write_ids(w, collection, ids):
+    w.text(collection).list(ids, w.id)
+
+
+def write_point(w, point):
+    """A vector (list or Vector), the id of a record (number or key), or {"text": …} for the embedder."""
+    if isinstance(point, dict):
+        w.pack("B", 2).text(point["text"])
+    elif isinstance(point, (int, str)):
+        w.pack("B", 1).id(point)
+    else:
+        w.pack("B", 0).vector(point)
+
+
+def write_query(w, vector=None, id=None, text=None, positive=None, negative=(), strategy="average-vector", k=10,
+                radius=None, limit=1000, diversity=None, candidates=None, group_by=None, group_size=1, effort=None,
+                exact=False, filter=None, module=None, parameters=None, exclude=(), payload=True,
+                with_vector=False, explain=False):
+    """Near what: vector, id or text; or positive and negative, lists of points (see write_point), with a
+    strategy of "average-vector" or "best-score".
+
+    Which of those near: the k nearest; or with radius all within it, at most limit; or with diversity (0 to
+    1, which is 1 − lambda) k of the nearest candidates that are unlike each other; or with group_by, a
+    payload field, up to group_size hits for each of k values of it."""
+    flags = (exact * 1 | payload * 2 | with_vector * 4 | (effort is not None) * 8 | (filter is not None) * 16
+             | (module is not None) * 32 | bool(exclude) * 64 | explain * 128)
+    w.pack("B", flags)
+    if sum(form is not None for form in (radius, diversity, group_by)) > 1:
+        raise RoostError("invalidArgument", "radius, diversity and group_by exclude each other", "search")
+    if radius is not None:
+        w.pack("Bf", 1, radius).varint(limit)
+    elif diversity is not None:
+        w.pack("B", 2).varint(k).pack("f", 1 - diversity).varint(candidates or 0)
+    elif group_by is not None:
+        w.pack("B", 3).text(group_by).varint(k).varint(group_size)
+    else:
+        w.pack("B", 0).varint(k)
+    targets = [point for point in (vector, id, None if text is None else {"text": text}) if point is not None]
+    if len(targets) + (positive is not None or bool(negative)) != 1:
+        raise RoostError("invalidArgument", "search near one of a vector, an id, a text, or examples", "search")
+    if targets:
+        write_point(w, targets[0])
+    else:
+        w.pack("BB", 3, STRATEGIES[strategy])
+        w.list(positive or [], lambda point: write_point(w, point))
+        w.list(negative, lambda point: write_point(w, point))
+    if effort is not None:
+        w.varint(effort)
+    if filter is not None:
+        w.filter(filter)
+    if module is not None:
+        w.text(module).payload(parameters or {})
+    if exclude:
+        w.list(exclude, w.id)
+
+
+def write_search(w, collection, queries):
+    w.text(collection).list(queries, lambda query: write_query(w, **query))
+
+
+def write_scan(w, collection, after=None, limit=1000, filter=None, with_vector=True, order_by=None,
+               descending=False):
+    """`after` is an id; with order_by, the path of a field, it is a pair of the id and the value, or None, by
+    which that record was ordered."""
+    w.text(collection)
+    if order_by is None:
+        w.pack("B", 0)
+    else:
+        w.pack("B", 2 if descending else 1).text(order_by)
+    if after is not None and not isinstance(after, tuple):
+        after = (after, None)
+    w.optional(after, lambda cursor: w.id(cursor[0]).optional(cursor[1], w.value))
+    w.varint(limit).optional(filter, w.filter).pack("B", with_vector)
+
+
+def write_facet(w, collection, facets, filter=None):
+    """facets: ("values", path, how many), ("numbers", path, interval) and ("datetimes", path, interval in
+    seconds); an interval of 0 means no histogram."""
+    def one(facet):
+        kind, path, number = facet
+        if kind == "values":
+            w.text(path).pack("B", 1).varint(number)
+        elif kind in ("numbers", "datetimes"):
+            w.text(path).pack("Bd", 2 if kind == "numbers" else 3, number)
+        else:
+            raise RoostError("invalidArgument", f"unknown facet {kind!r}", "facet")
+
+    w.text(collection).list(facets, one).optional(filter, w.filter)
