@@ -3,6 +3,7 @@
 /// Static limits. Whatever exceeds one is refused at the edge with `.limitExceeded`.
 public enum Limits {
   public static let dimensionMax = 4096
+  public static let vectorFieldsMax = 8
   public static let keyBytesMax = 64
   public static let nameBytesMax = 64
   public static let payloadBytesMax = 64 * 1024

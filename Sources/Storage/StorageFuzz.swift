@@ -20,7 +20,7 @@ package enum StorageFuzz {
       _ = try? LogReader.scan(raw, path: "fuzz", kind: kind, number: 1, exactLength: nil) {
         (frame) throws(RoostError) in
         switch kind {
-        case .wal: _ = try WriteBatch.decode(frame.body, vectorBytes: 16)
+        case .wal: _ = try WriteBatch.decode(frame.body, rowBytes: [16, 2])
         case .manifest: checkManifest(frame.body)
         }
       }
@@ -58,9 +58,17 @@ package enum StorageFuzz {
   /// A valid footer page without its checksum, to start mutating from.
   package static func sampleFooter() -> [UInt8] {
     var footer = SegmentFooter()
-    (footer.dimension, footer.degree, footer.rowCount) = (4, 32, 10)
+    footer.rowCount = 10
+    for dimension in [4, 8] {
+      var field = FieldFooter()
+      (field.dimension, field.degree, field.nodeCount) = (dimension, 32, 10)
+      field.entryPoints = [3]
+      for section in [\FieldFooter.nodes, \.codes, \.links, \.nodeRows, \.rowNodes] {
+        field[keyPath: section] = Section(firstPage: 0, byteCount: 100)
+      }
+      footer.fields.append(field)
+    }
     for kind in SectionKind.allCases { footer.sections[kind] = Section(firstPage: 0, byteCount: 100) }
-    footer.entryPoints = [3]
     footer.checksummedPages = 38
     return Array(footer.encodedPage().dropLast(4))
   }
@@ -69,7 +77,10 @@ package enum StorageFuzz {
 /// A real segment whose bytes are changed under right checksums: everything that reads sections must cope.
 package final class SegmentFuzz {
   private static let path = "/s/00000001.seg"
-  private let schema = CollectionSchema(dimension: 4, degree: 32, buildEffort: 16)
+  private let schema = CollectionSchema(fields: [
+    VectorField(dimension: 4, buildEffort: 16),
+    VectorField(name: "bits", dimension: 16, element: .binary, buildEffort: 16),
+  ])
   private let executor = SeededExecutor(seed: 1)
   private let runtime: Runtime
   private let disk = MemoryDisk(seed: 1, directories: ["/s"])
@@ -86,9 +97,13 @@ package final class SegmentFuzz {
       let collection = try await Collection.create("/s/c", schema: schema, runtime: runtime)
       for id in 0..<50 {
         let vector = (0..<4).map { Float((id * 7 + $0 * 13) % 31) }
+        var vectors = RecordVectors(Vector(vector))
+        let bits = Vector(element: .binary, bytes: [UInt8(id), 255])
+        if id % 2 == 0 { vectors["bits"] = bits }
+        if id % 10 == 7 { vectors = ["bits": bits] }
         _ = try await collection.put([
           PutRecord(
-            id: id % 3 == 0 ? .key("key-\(id)") : .number(UInt64(id)), vector: Vector(vector),
+            id: id % 3 == 0 ? .key("key-\(id)") : .number(UInt64(id)), vectors: vectors,
             payload: Self.payload(id))
         ])
       }
@@ -155,7 +170,7 @@ package final class SegmentFuzz {
       _ = try? source.id(row)
       _ = try? source.version(row)
       _ = try? source.decodedPayload(row)
-      _ = try? await source.vectorBytes(row, count: 16)
+      for field in segment.fields.indices { _ = try? await source.vectorBytes(row, field: field) }
     }
     for filter in filters {
       _ = try? segment.attributes?.bound(filter)
@@ -175,10 +190,13 @@ package final class SegmentFuzz {
 
   private static func search(_ segment: Segment) async throws(RoostError) {
     let query = IOBuffer(Vector([1, 2, 3, 4] as [Float]).bytes)
-    var results: [Candidate] = []
-    var acceptor = AcceptAll()
-    _ = try await segment.graph.search(
-      query: UnsafeRawPointer(query.base), k: 5, effort: 20, acceptor: &acceptor, results: &results)
+    for field in segment.fields {
+      var results: [Candidate] = []
+      var acceptor = MappedAcceptor(
+        LiveRows(deadAt: segment.deadAt, sequence: 1, rowLimit: UInt32(segment.rowCount)), rows: field.rows)
+      _ = try await field.graph.search(
+        query: UnsafeRawPointer(query.base), k: 5, effort: 20, acceptor: &acceptor, results: &results)
+    }
   }
 
   /// Makes page checksums, table checksum and footer checksum right again.

@@ -154,7 +154,7 @@ private enum Guests {
     records.append(PutRecord(id: .number(200), vector: vector(9, 9, 9)))
     try await client.put(records, into: "c")
     #expect(
-      try await client.get([.number(150), .number(200)], from: "c").map { $0?.vector.floats } == [
+      try await client.get([.number(150), .number(200)], from: "c").map { $0?.vector?.floats } == [
         [2, 0, 0], [9, 9, 9],
       ])
     let answer = try await client.search([SearchQuery(target: .text("anything"), k: 1)], in: "c")

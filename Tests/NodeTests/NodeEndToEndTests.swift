@@ -27,7 +27,8 @@ import Wire
     #expect(got[0]?.payload["n"] == .int(7))
     #expect(got[0]?.version == versions[7])
     #expect(got[1] == nil)
-    #expect(try await client.get([.number(7)], from: "books", includeVector: false)[0]?.vector.bytes == [])
+    #expect(
+      try await client.get([.number(7)], from: "books", includeVector: false)[0]?.vectors.isEmpty == true)
 
     let hits = try await client.search(SearchQuery(target: .vector(vector(10.2, 0, 0, 1)), k: 3), in: "books")
     #expect(hits.map(\.id) == [.number(10), .number(11), .number(9)])

@@ -56,6 +56,7 @@ enum FuzzTarget {
     case "json":
       let samples = [
         #"{"id":18446744073709551615,"vector":[1e-45,-0.0,3.4028235e+38],"payload":{"a":[1,1.0,null,true]}}"#,
+        #"{"id":1,"vector":[0.5],"vectors":{"a":[1,0,0,0,0,0,0,1],"b":[-3e38]},"payload":{}}"#,
         #"{"id":"k\u00e9\ud83d\ude00","payload":{"t":{"$datetime":"2026-01-02T03:04:05.5+01:00"}}}"#,
         #"{"payload":{"g":{"$geo":[48.2,-16]},"b":{"$bytes":"AP8="},"m":{"$map":{"$d":{"$double":"infinity"}}}}}"#,
       ].map { Array($0.utf8) }
@@ -96,7 +97,9 @@ enum FuzzTarget {
     writer.u8(1)
     RecordID.key("some-key").encode(into: &writer)
     Version(time: 1 << 40, node: 3).encode(into: &writer)
-    writer.raw([UInt8](repeating: 7, count: 16))
+    // Both fields, of 16 and 2 bytes.
+    writer.u8(3)
+    writer.raw([UInt8](repeating: 7, count: 18))
     writer.blob(payloadSamples[0])
     writer.u8(2)
     RecordID.number(42).encode(into: &writer)
@@ -140,7 +143,7 @@ enum FuzzTarget {
       values.flatMap { value in withUnsafeBytes(of: value) { Array($0) } }
     }
     var samples: [[UInt8]] = []
-    for format in UInt8(0)..<9 {
+    for format in 0..<UInt8(VectorFileFormat.allCases.count + 2) {
       samples.append([format] + words([3, 4] + [UInt32](repeating: 0x3f80_0000, count: 24)))
       samples.append([format] + words([4, 1, 2, 3, 4, 4, 1, 2, 3, 4]))
       let header =

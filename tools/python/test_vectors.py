@@ -26,9 +26,13 @@ PLACES = ("or", ("within", "place", ("circle", Geo(48.2, 16.5), 5000.0)),
 VERSION = (0x0123456789ABCDEF, 7)
 DIGEST = "0123456789abcdef" * 4
 SCHEMA = {"dimension": 3, "element": "f32", "metric": "cosine", "degree": 32, "build_effort": 100,
-          "layout": "compact", "recall": 0.99, "embedder": ("ngrams", "text"),
-          "index": ["text", "c"]}
-RECORD = {"id": 1, "version": VERSION, "payload": PAYLOAD, "vector": VECTOR}
+          "layout": "compact", "recall": 0.99, "embedder": ("ngrams", "text", ""), "index": ["text", "c"]}
+NAMED = {"vectors": {
+    "title": {"dimension": 3, "element": "f32", "metric": "cosine", "degree": 32, "build_effort": 100},
+    "image": {"dimension": 16, "element": "binary", "metric": "hamming", "degree": 64, "build_effort": 200}},
+    "layout": "fast", "recall": 0.985, "embedder": ("ngrams", "text", "title"), "index": "all"}
+BITS = Vector([int(n % 3 == 0) for n in range(16)], "binary")
+RECORD = {"id": 1, "version": VERSION, "payload": PAYLOAD, "vector": VECTOR, "vectors": {}}
 MODULE = {"name": "ngrams", "kind": "embedder", "bytes": 7168, "sha256": DIGEST, "exports": ["embed", "memory"]}
 
 
@@ -57,19 +61,25 @@ REQUESTS = {
         {"id": 258, "vector": VECTOR, "payload": PAYLOAD},
         {"id": "clé", "payload": {"text": "to be embedded"}},
         {"id": 2**64 - 1, "vector": Vector([1, 2, 3], "u8")}]),
-    "create-collection-binary": lambda w: roost.write_schema(w.text("prints"), 16, "binary"),
+    "create-collection-binary": lambda w: roost.write_schema(w.text("prints"), 16, element="binary"),
+    "create-collection-vectors": lambda w: roost.write_schema(w.text("films"), **NAMED),
     "put-elements": lambda w: roost.write_put(w, "books", [
         {"id": 1, "vector": Vector([-128, 0, 127], "i8")},
         {"id": 2, "vector": Vector([0.5, -1.0, 2.0], "f16")},
         {"id": 3, "vector": Vector([0.5, -1.0, 2.0], "bf16")},
-        {"id": 4, "vector": Vector([int(n % 3 == 0) for n in range(16)], "binary")}]),
+        {"id": 4, "vector": BITS}]),
+    "put-vectors": lambda w: roost.write_put(w, "films", [
+        {"id": 1, "vectors": {"title": VECTOR, "image": BITS}, "payload": {"text": "both"}},
+        {"id": 2, "vectors": {"image": BITS}},
+        {"id": 3, "vector": VECTOR, "vectors": {"image": BITS}}]),
     "delete": lambda w: roost.write_ids(w, "books", [1, "a"]),
     "delete-with-trailer": traced_delete,
     "get": get,
     "search": lambda w: roost.write_search(w, "books", [
         {"vector": VECTOR, "k": 5, "effort": 64, "filter": FILTER, "module": "cheap", "parameters": {"max": 9}},
         {"id": 3, "k": 200, "exact": True, "payload": False},
-        {"text": "small databases", "with_vector": True, "explain": True}]),
+        {"text": "small databases", "with_vector": True, "explain": True},
+        {"id": 3, "using": "image"}]),
     "search-forms": lambda w: roost.write_search(w, "books", [
         {"vector": VECTOR, "radius": 0.75, "limit": 1000, "exclude": [3, "a"]},
         {"positive": [1, VECTOR], "negative": [{"text": "dull"}], "strategy": "best-score", "k": 7},
@@ -96,10 +106,12 @@ REPLIES = {
               "body_bytes": 67108864},
     "ping": None,
     "create-collection": None,
-    "list-collections": [{"name": "books", "schema": SCHEMA, "records": 3}],
+    "list-collections": [{"name": "books", "schema": SCHEMA, "records": 3},
+                         {"name": "films", "schema": NAMED, "records": 2}],
     "put": [VERSION, (0, 0)],
     "delete": 2,
-    "get": [RECORD, None, {"id": "a", "version": (0, 0), "payload": {}, "vector": None}],
+    "get": [RECORD, None, {"id": "a", "version": (0, 0), "payload": {}, "vector": None, "vectors": {}},
+            {"id": 2, "version": VERSION, "payload": {}, "vector": None, "vectors": {"image": BITS, "title": VECTOR}}],
     "search": {"first": 0, "hits": [[{"id": 1, "distance": 0.25, "payload": PAYLOAD, "vector": None, "group": None},
                                      {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR, "group": None}],
                                     []],
@@ -264,6 +276,16 @@ def check_node(address):
             check(False, "a wrong dimension was taken")
         except RoostError as error:
             check(error.kind == "invalidArgument", f"wrong dimension: {error}")
+        node.drop(name)
+        node.create(name, vectors={"title": {"dimension": 2, "metric": "cosine"},
+                                   "bits": {"dimension": 16, "element": "binary"},
+                                   "half": {"dimension": 2, "element": "f16"}})
+        node.put(name, [{"id": 1, "vectors": {"title": [3.0, 4.0], "bits": BITS}},
+                        {"id": 2, "vector": [1.0, 0.0], "vectors": {"half": [0.5, 2.0]}}])
+        check(node.get(name, [1])[0]["vectors"]["bits"] == BITS, "named vectors")
+        check(node.get(name, [2])[0]["vectors"]["half"] == Vector([0.5, 2.0], "f16"), "rounded to f16")
+        check([hit["id"] for hit in node.search(name, vector=BITS, using="bits")] == [1], "search by name")
+        check([hit["id"] for hit in node.search(name, vector=[1.0, 0.0])] == [2, 1], "search in the first")
         node.drop(name)
 
 

@@ -6,10 +6,14 @@ public enum JSONFuzz {
   public static func run(_ input: UnsafeRawBufferPointer) {
     guard let json = try? JSON(parsing: Array(input)) else { return }
     precondition((try? JSON(parsing: json.text)) == json, "JSON does not read back")
-    guard let record = try? PutRecord(json: json, element: .f32, fallbackID: .number(0)) else { return }
+    let schema = CollectionSchema(fields: [
+      VectorField(dimension: 1), VectorField(name: "a", dimension: 8, element: .binary),
+      VectorField(name: "b", dimension: 1, element: .bf16),
+    ])
+    guard let record = try? PutRecord(json: json, schema: schema, fallbackID: .number(0)) else { return }
     guard (try? record.payload.validate()) != nil else { return }
-    let again = try? PutRecord(json: record.json, element: .f32)
-    let isSame = again?.payload.encoded == record.payload.encoded && again?.vector == record.vector
+    let again = try? PutRecord(json: record.json, schema: schema)
+    let isSame = again?.payload.encoded == record.payload.encoded && again?.vectors == record.vectors
     precondition(isSame && again?.id == record.id, "a record does not read back from its JSON")
   }
 }

@@ -87,25 +87,56 @@ extension Vector {
   }
 }
 
+extension RecordVectors {
+  /// The vector of the unnamed field, and those of named ones as an object: nil where there is none.
+  public var json: (vector: JSON?, vectors: JSON?) {
+    let named = filter { !$0.name.isEmpty }.map { JSON.Member($0.name, $0.vector.json) }
+    return (self[""]?.json, named.isEmpty ? nil : .object(named))
+  }
+
+  /// Reads the object of vectors by name.
+  fileprivate mutating func add(json: JSON, schema: CollectionSchema, at place: String) throws(RoostError) {
+    guard case .object(let members) = json else {
+      throw RoostError(
+        .invalidArgument, "expected an object of vectors by name, found \(json.kind)", at: place)
+    }
+    for member in members where member.value != .null {
+      let place = "\(place).\(member.name)"
+      let field = schema.fields[try schema.index(ofField: member.name, at: place)]
+      guard self[member.name] == nil else {
+        throw RoostError(.invalidArgument, "two vectors for one field", at: place)
+      }
+      self[member.name] = try Vector(json: member.value, element: field.element, at: place)
+    }
+  }
+}
+
 extension PutRecord {
-  /// Reads `{"id": …, "vector": […], "payload": {…}}`. Each may be missing: the id then comes from
-  /// `fallbackID`, and the collection's embedder makes the vector.
+  /// Reads `{"id": …, "vector": […], "vectors": {"name": […]}, "payload": {…}}`. Each may be missing: the id then comes
+  /// from `fallbackID`. `vector` is that of the first field.
   /// Throws `.invalidArgument`, also for any other member: it is more likely a mistake than meant.
   public init(
-    json: JSON, element: VectorElement, fallbackID: RecordID? = nil, at place: String = "record"
+    json: JSON, schema: CollectionSchema, fallbackID: RecordID? = nil, at place: String = "record"
   ) throws(RoostError) {
     guard case .object(let members) = json else {
       throw RoostError(.invalidArgument, "expected an object, found \(json.kind)", at: place)
     }
     var id = fallbackID
-    var vector: Vector?
+    var vectors = RecordVectors()
     var payload = Payload()
     for member in members {
       switch member.name {
       case "id": id = try RecordID(json: member.value, at: "\(place).id")
       case "vector":
         if member.value == .null { continue }
-        vector = try Vector(json: member.value, element: element, at: "\(place).vector")
+        let vector = try Vector(json: member.value, element: schema.element, at: "\(place).vector")
+        guard vectors[""] == nil else {
+          throw RoostError(.invalidArgument, "two vectors for one field", at: "\(place).vector")
+        }
+        vectors[""] = vector
+      case "vectors":
+        if member.value == .null { continue }
+        try vectors.add(json: member.value, schema: schema, at: "\(place).vectors")
       case "payload": payload = try Payload(json: member.value, at: "\(place).payload")
       default:
         throw RoostError(
@@ -115,8 +146,13 @@ extension PutRecord {
       }
     }
     guard let id else { throw RoostError(.invalidArgument, "the record has no id", at: place) }
-    self.init(id: id, vector: vector, payload: payload)
+    self.init(id: id, vectors: vectors, payload: payload)
   }
 
-  public var json: JSON { .object(["id": id.json, "vector": vector?.json, "payload": payload.json]) }
+  public var json: JSON {
+    let vectors = vectors.json
+    return .object([
+      "id": id.json, "vector": vectors.vector, "vectors": vectors.vectors, "payload": payload.json,
+    ])
+  }
 }

@@ -16,6 +16,8 @@ public struct ModuleCall: Sendable, Equatable {
 public struct SearchQuery: Sendable, Equatable {
   public var target: SearchTarget
   public var form: SearchForm
+  /// The vector field to search; "" is the first one, or the embedder's for a text.
+  public var using: String
   public var filter: Filter?
   /// A filter in WebAssembly, applied after `filter`.
   public var module: ModuleCall?
@@ -34,10 +36,11 @@ public struct SearchQuery: Sendable, Equatable {
   public init(
     target: SearchTarget, form: SearchForm, effort: Int? = nil, exact: Bool = false, filter: Filter? = nil,
     module: ModuleCall? = nil, excluded: [RecordID] = [], includePayload: Bool = true,
-    includeVector: Bool = false, explain: Bool = false
+    includeVector: Bool = false, explain: Bool = false, using: String = ""
   ) {
     self.target = target
     self.form = form
+    self.using = using
     self.filter = filter
     self.module = module
     self.excluded = excluded
@@ -52,11 +55,12 @@ public struct SearchQuery: Sendable, Equatable {
   public init(
     target: SearchTarget, k: Int = 10, effort: Int? = nil, exact: Bool = false, filter: Filter? = nil,
     module: ModuleCall? = nil, excluded: [RecordID] = [], includePayload: Bool = true,
-    includeVector: Bool = false, explain: Bool = false
+    includeVector: Bool = false, explain: Bool = false, using: String = ""
   ) {
     self.init(
       target: target, form: .nearest(k: k), effort: effort, exact: exact, filter: filter, module: module,
-      excluded: excluded, includePayload: includePayload, includeVector: includeVector, explain: explain)
+      excluded: excluded, includePayload: includePayload, includeVector: includeVector, explain: explain,
+      using: using)
   }
 
   public func validate() throws(RoostError) {
@@ -83,11 +87,13 @@ public struct SearchQuery: Sendable, Equatable {
 /// One answer of a search.
 public struct SearchHit: Sendable, Equatable {
   public var id: RecordID
-  /// l2: squared Euclidean distance; ip: negated dot product; cosine: 1 − cosine. Smaller is nearer.
+  /// l2: squared Euclidean distance; ip: negated dot product; cosine: 1 − cosine; hamming: the
+  /// bits that differ. Smaller is nearer.
   public var distance: Float
   /// The value of the field that the hits are grouped by.
   public var group: Value?
   public var payload: Payload?
+  /// Of the field that was searched.
   public var vector: Vector?
 
   public init(

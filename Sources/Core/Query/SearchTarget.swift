@@ -3,7 +3,7 @@
 /// One place in the space of vectors.
 public enum SearchPoint: Sendable, Equatable {
   case vector(Vector)
-  /// The vector of this record; the record itself is not among the hits.
+  /// The vector of this record in the field that is searched; the record itself is not among the hits.
   case record(RecordID)
   /// Text for the collection's embedder.
   case text(String)

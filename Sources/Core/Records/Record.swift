@@ -1,29 +1,51 @@
 // A record as users see it.
 
-/// A record to put. Without a vector, the collection's embedder makes one from its source field.
+/// A record to put: vectors of any of the collection's fields, at least one. Without a vector for the embedder's
+/// field, the embedder makes one from its source field.
 public struct PutRecord: Sendable, Equatable {
   public var id: RecordID
-  public var vector: Vector?
+  public var vectors: RecordVectors
   public var payload: Payload
 
-  public init(id: RecordID, vector: Vector?, payload: Payload = Payload()) {
+  public init(id: RecordID, vectors: RecordVectors, payload: Payload = Payload()) {
     self.id = id
-    self.vector = vector
+    self.vectors = vectors
     self.payload = payload
+  }
+
+  /// - Parameter vector: of the collection's first field.
+  public init(id: RecordID, vector: Vector?, payload: Payload = Payload()) {
+    self.init(id: id, vectors: vector.map { RecordVectors($0) } ?? RecordVectors(), payload: payload)
+  }
+
+  /// The vector of the collection's first field, unless it was put by the name of that field.
+  public var vector: Vector? {
+    get { vectors[""] }
+    set { vectors[""] = newValue }
   }
 }
 
 /// A stored record.
 public struct Record: Sendable, Equatable {
   public var id: RecordID
-  public var vector: Vector
+  /// By the names in the schema; empty when they were not asked for.
+  public var vectors: RecordVectors
   public var payload: Payload
   public var version: Version
 
-  public init(id: RecordID, vector: Vector, payload: Payload, version: Version) {
+  public init(id: RecordID, vectors: RecordVectors, payload: Payload, version: Version) {
     self.id = id
-    self.vector = vector
+    self.vectors = vectors
     self.payload = payload
     self.version = version
   }
+
+  public init(id: RecordID, vector: Vector?, payload: Payload, version: Version) {
+    self.init(
+      id: id, vectors: vector.map { RecordVectors($0) } ?? RecordVectors(), payload: payload,
+      version: version)
+  }
+
+  /// The vector of the unnamed field, which is the only one of a collection that names none.
+  public var vector: Vector? { vectors[""] }
 }

@@ -1,13 +1,17 @@
-// What a collection holds: the shape of its vectors and how text becomes one.
+// What a collection holds: the vectors that its records may have, and how text becomes one.
 
-/// The embedder of a collection: a published module and the payload field that it reads.
+/// The embedder of a collection: a published module, the payload field that it reads, and the vector field that it
+/// fills.
 public struct EmbedderReference: Sendable, Equatable {
   public var module: String
   public var sourceField: String
+  /// "" for the first one.
+  public var vectorField: String
 
-  public init(module: String, sourceField: String) {
+  public init(module: String, sourceField: String, vectorField: String = "") {
     self.module = module
     self.sourceField = sourceField
+    self.vectorField = vectorField
   }
 }
 
@@ -22,55 +26,71 @@ public enum AttributeIndexing: Sendable, Equatable {
 
 /// The definition of a collection; fixed when it is created.
 public struct CollectionSchema: Sendable, Equatable {
-  public var dimension: Int
-  public var element: VectorElement
-  public var metric: Metric
-  /// Neighbours per graph node, a multiple of 32.
-  public var degree: Int
-  /// Candidates kept while a node is linked into the graph.
-  public var buildEffort: Int
+  /// One or more; the first is what is meant where no name is given.
+  public var fields: [VectorField]
   public var layout: GraphLayout
   public var recall: RecallTarget
   public var embedder: EmbedderReference?
   public var indexing: AttributeIndexing
 
-  /// - Parameter metric: nil: l2, or hamming for binary vectors.
   public init(
-    dimension: Int, element: VectorElement = .f32, metric: Metric? = nil, degree: Int = 32,
-    buildEffort: Int = 100, layout: GraphLayout = .fast, recall: RecallTarget = .standard,
+    fields: [VectorField], layout: GraphLayout = .fast, recall: RecallTarget = .standard,
     embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all
   ) {
-    self.dimension = dimension
-    self.element = element
-    self.metric = metric ?? element.metrics[0]
-    self.degree = degree
-    self.buildEffort = buildEffort
+    self.fields = fields
     self.layout = layout
     self.recall = recall
     self.embedder = embedder
     self.indexing = indexing
   }
 
+  /// A collection with one unnamed vector field.
+  /// - Parameter metric: nil: l2, or hamming for binary vectors.
+  public init(
+    dimension: Int, element: VectorElement = .f32, metric: Metric? = nil, degree: Int = 32,
+    buildEffort: Int = 100, layout: GraphLayout = .fast, recall: RecallTarget = .standard,
+    embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all
+  ) {
+    let field = VectorField(
+      dimension: dimension, element: element, metric: metric, degree: degree, buildEffort: buildEffort)
+    self.init(
+      fields: [field], layout: layout, recall: recall, embedder: embedder, indexing: indexing)
+  }
+
+  // MARK: the first field
+
+  public var dimension: Int { fields[0].dimension }
+  public var element: VectorElement { fields[0].element }
+  public var metric: Metric { fields[0].metric }
+  public var degree: Int { fields[0].degree }
+  public var buildEffort: Int { fields[0].buildEffort }
+
+  /// The position of a field; "" is the first. Throws `.invalidArgument` for a name that no field has.
+  /// - Parameter place: where the name was found.
+  public func index(ofField name: String, at place: String) throws(RoostError) -> Int {
+    if name.isEmpty { return 0 }
+    if let index = fields.firstIndex(where: { $0.name == name }) { return index }
+    let names = fields.map(\.name).filter { !$0.isEmpty }.joined(separator: ", ")
+    throw RoostError(
+      .invalidArgument, "the collection has no vector field '\(name.prefix(80))'", at: place,
+      remedy: names.isEmpty ? "its only vector has no name" : "its vector fields are: \(names)")
+  }
+
   public func validate() throws(RoostError) {
     func refuse(_ message: String, _ place: String) -> RoostError {
       RoostError(.invalidArgument, message, at: place)
     }
-    guard (1...Limits.dimensionMax).contains(dimension) else {
-      throw refuse("dimension \(dimension) is outside 1...\(Limits.dimensionMax)", "schema.dimension")
+    guard (1...Limits.vectorFieldsMax).contains(fields.count) else {
+      throw refuse("\(fields.count) vector fields, 1 to \(Limits.vectorFieldsMax) are allowed", "schema")
     }
-    guard dimension % element.dimensionStep == 0 else {
-      throw refuse(
-        "dimension \(dimension) of \(element.name) vectors is not a multiple of \(element.dimensionStep)",
-        "schema.dimension")
-    }
-    guard element.metrics.contains(metric) else {
-      let allowed = element.metrics.map(\.name).joined(separator: ", ")
-      throw refuse(
-        "\(element.name) vectors have no metric \(metric.name), only \(allowed)", "schema.metric")
-    }
-    guard [32, 64].contains(degree) else { throw refuse("degree \(degree) is not 32 or 64", "schema.degree") }
-    guard (16...1000).contains(buildEffort) else {
-      throw refuse("build effort \(buildEffort) is outside 16...1000", "schema.buildEffort")
+    for (index, field) in fields.enumerated() {
+      try field.validate()
+      guard !field.name.isEmpty || index == 0 else {
+        throw refuse("only the first vector field may have no name", "schema")
+      }
+      guard !fields[..<index].contains(where: { $0.name == field.name }) else {
+        throw refuse("two vector fields have the name '\(field.name)'", "schema")
+      }
     }
     guard recall.isPossible else {
       throw refuse("recall \(recall.share) is outside 0.5...0.999", "schema.recall")
@@ -81,6 +101,7 @@ public struct CollectionSchema: Sendable, Equatable {
         throw refuse(
           "the embedder's source field must have 1 to \(Limits.fieldNameBytesMax) bytes", "schema.embedder")
       }
+      _ = try index(ofField: embedder.vectorField, at: "schema.embedder")
     }
     if case .fields(let fields) = indexing {
       guard fields.count <= Limits.attributePathsMax else {
@@ -92,17 +113,15 @@ public struct CollectionSchema: Sendable, Equatable {
   }
 
   public func encode(into writer: inout ByteWriter) {
-    writer.u32(UInt32(dimension))
-    writer.u8(element.rawValue)
-    writer.u8(metric.rawValue)
-    writer.u16(UInt16(degree))
-    writer.u16(UInt16(buildEffort))
+    writer.count(fields.count)
+    for field in fields { field.encode(into: &writer) }
     writer.u8(layout.rawValue)
     writer.u16(UInt16(recall.thousandths))
     writer.u8(embedder == nil ? 0 : 1)
     if let embedder {
       writer.string(embedder.module)
       writer.string(embedder.sourceField)
+      writer.string(embedder.vectorField)
     }
     switch indexing {
     case .all: writer.u8(0)
@@ -115,15 +134,9 @@ public struct CollectionSchema: Sendable, Equatable {
   }
 
   public init(from reader: inout ByteReader) throws(RoostError) {
-    dimension = Int(try reader.u32())
-    let start = reader.offset
-    guard let element = VectorElement(rawValue: try reader.u8()),
-      let metric = Metric(rawValue: try reader.u8())
-    else { throw RoostError(.corrupted, "unknown vector element or metric", at: "byte \(start)") }
-    self.element = element
-    self.metric = metric
-    degree = Int(try reader.u16())
-    buildEffort = Int(try reader.u16())
+    let count = try reader.count("vector field count", atMost: Limits.vectorFieldsMax)
+    fields = []
+    for _ in 0..<count { fields.append(try VectorField(from: &reader)) }
     let layoutStart = reader.offset
     guard let layout = GraphLayout(rawValue: try reader.u8()) else {
       throw RoostError(.corrupted, "unknown graph layout", at: "byte \(layoutStart)")
@@ -135,7 +148,8 @@ public struct CollectionSchema: Sendable, Equatable {
     case 1:
       embedder = EmbedderReference(
         module: try reader.string("module name", atMost: Limits.nameBytesMax),
-        sourceField: try reader.string("field name", atMost: Limits.fieldNameBytesMax))
+        sourceField: try reader.string("field name", atMost: Limits.fieldNameBytesMax),
+        vectorField: try reader.string("vector field", atMost: Limits.nameBytesMax))
     case let flag: throw RoostError(.corrupted, "embedder flag is \(flag)", at: "byte \(reader.offset)")
     }
     switch try reader.u8() {
@@ -152,50 +166,32 @@ public struct CollectionSchema: Sendable, Equatable {
     try validate()
   }
 
-  /// Refuses a vector that does not fit: element type, dimension, NaN or infinity, and for cosine the
-  /// zero vector, which has no direction. f32 fits f16 and bf16 when every element does.
-  public func validate(_ vector: Vector) throws(RoostError) {
-    func refuse(_ message: String) -> RoostError { RoostError(.invalidArgument, message, at: "vector") }
-    guard vector.element == element || vector.element == .f32 && element.isFloat else {
-      throw refuse("vector of \(vector.element.name), the collection holds \(element.name)")
-    }
-    guard vector.dimension == dimension else {
-      throw refuse("vector of dimension \(vector.dimension), the collection has \(dimension)")
-    }
-    if let bad = vector.firstNotFinite { throw refuse("element \(bad) is not a finite number") }
-    guard let stored = vector.rounded(to: element) else {
-      throw refuse("an element is too large for \(element.name)")
-    }
-    if metric == .cosine && stored.isZero {
-      throw refuse("the zero vector has no direction for metric cosine")
-    }
-  }
-}
+  /// Refuses a vector that does not fit the first field.
+  public func validate(_ vector: Vector) throws(RoostError) { try fields[0].validate(vector) }
 
-extension Vector {
-  /// The position of the first infinity or NaN.
-  fileprivate var firstNotFinite: Int? {
-    let count = dimension
-    return bytes.withUnsafeBytes { raw -> Int? in
-      switch element {
-      case .f32:
-        (0..<count).first { !raw.loadUnaligned(fromByteOffset: $0 * 4, as: Float.self).isFinite }
-      case .f16, .bf16:
-        (0..<count).first {
-          !HalfFloats.isFinite(raw.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self), element)
-        }
-      case .u8, .i8, .binary: nil
+  /// The vectors of a record in the order of the fields, nil where it has none. Throws `.invalidArgument` for a
+  /// vector that does not fit, for unknown names, and when there is none at all: a record that no search could find
+  /// is more likely a mistake than meant.
+  public func arrange(_ vectors: RecordVectors) throws(RoostError) -> [Vector?] {
+    guard !vectors.isEmpty else {
+      throw RoostError(.invalidArgument, "the record has no vector", at: "vector")
+    }
+    var arranged = [Vector?](repeating: nil, count: fields.count)
+    for entry in vectors {
+      let index = try index(ofField: entry.name, at: "vectors.\(entry.name)")
+      guard arranged[index] == nil else {
+        throw RoostError(
+          .invalidArgument, "two vectors for field '\(fields[index].name)'", at: fields[index].place,
+          remedy: "without a name, a vector is that of the first field")
       }
+      try fields[index].validate(entry.vector)
+      arranged[index] = entry.vector
     }
-  }
-
-  /// Whether all elements are 0 (or −0).
-  fileprivate var isZero: Bool {
-    element.isFloat ? floats.allSatisfy { $0 == 0 } : bytes.allSatisfy { $0 == 0 }
+    return arranged
   }
 }
 
-/// Names of collections and modules: 1 to 64 characters of a-z, A-Z, 0-9, '-', '_' and '.', not starting
+/// Names of collections, modules and vector fields: 1 to 64 characters of a-z, A-Z, 0-9, '-', '_' and '.', not starting
 /// with '.'.
 public func validateName(_ name: String, what: String) throws(RoostError) {
   let allowed = name.utf8.allSatisfy { byte in

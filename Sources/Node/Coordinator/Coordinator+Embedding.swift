@@ -11,32 +11,36 @@ extension Coordinator {
   private static let textsPerPiece = 64
 
   func put(_ request: PutRequest, _ context: RequestContext) async throws(RoostError) -> Response {
-    let bytes = request.records.reduce(0) { $0 + ($1.vector?.bytes.count ?? 1_024) + 256 }
+    let bytes = request.records.reduce(0) { $0 + ($1.vectors.isEmpty ? 1_024 : $1.vectors.byteCount) + 256 }
     try writes.enter(bytes)
     defer { writes.leave(bytes) }
     return try await collections.with(request.collection) { (collection) throws(RoostError) in
       var records = request.records
-      if records.contains(where: { $0.vector == nil }) {
-        try await embed(&records, collection.schema, deadlineNanos: context.deadlineNanos)
-      }
+      try await embed(&records, collection.schema, deadlineNanos: context.deadlineNanos)
       return .put(try await collection.put(records))
     }
   }
 
-  /// Gives a vector to each record that has none, from its text.
+  /// Makes the vector of the embedder's field for each record that has none but a text. Every record must have a
+  /// vector in the end.
   private func embed(
     _ records: inout [PutRecord], _ schema: CollectionSchema, deadlineNanos: UInt64
   ) async throws(RoostError) {
+    guard let embedder = schema.embedder else {
+      guard let record = records.first(where: { $0.vectors.isEmpty }) else { return }
+      throw RoostError(
+        .invalidArgument, "the record has no vector and the collection no embedder",
+        at: "record \(record.id.text), vector",
+        remedy: "put a vector, or create the collection with an embedder")
+    }
+    let target = try schema.index(ofField: embedder.vectorField, at: "schema.embedder")
+    let name = schema.fields[target].name
     var indices: [Int] = []
     var texts: [String] = []
-    for (index, record) in records.enumerated() where record.vector == nil {
-      guard let embedder = schema.embedder else {
-        throw RoostError(
-          .invalidArgument, "the record has no vector and the collection no embedder",
-          at: "record \(record.id.text), vector",
-          remedy: "put a vector, or create the collection with an embedder")
-      }
+    for (index, record) in records.enumerated() {
+      if record.vectors[name] != nil || target == 0 && record.vector != nil { continue }
       guard case .string(let text)? = record.payload[embedder.sourceField] else {
+        if !record.vectors.isEmpty { continue }
         throw RoostError(
           .invalidArgument, "the record has neither a vector nor a text in field '\(embedder.sourceField)'",
           at: "record \(record.id.text), payload.\(embedder.sourceField)")
@@ -44,10 +48,10 @@ extension Coordinator {
       indices.append(index)
       texts.append(text)
     }
-    guard let embedder = schema.embedder else { return }
+    guard !texts.isEmpty else { return }
     let (_, module) = try await modules.use(embedder.module)
     let vectors = try await embed(texts, module, deadlineNanos: deadlineNanos)
-    for (index, vector) in zip(indices, vectors) { records[index].vector = vector }
+    for (index, vector) in zip(indices, vectors) { records[index].vectors[name] = vector }
   }
 
   /// The vectors of texts, in order; pieces of them are embedded side by side.

@@ -80,10 +80,21 @@ extension Coordinator {
       }
       let (version, module) = try await modules.use(embedder.module)
       let vectors = try await embed(texts, module, deadlineNanos: context.deadlineNanos)
+      let field = try schema.index(ofField: embedder.vectorField, at: "schema.embedder")
       // Texts and vectors stand in the same order, that of the queries and of the points in each.
       var rest = vectors[...]
       for index in prepared.indices {
         let target = prepared[index].query.target
+        guard target.points.contains(where: { if case .text = $0 { true } else { false } }) else { continue }
+        let using = prepared[index].query.using
+        let asked = using.isEmpty ? field : try schema.index(ofField: using, at: "search.using")
+        guard asked == field else {
+          throw RoostError(
+            .invalidArgument,
+            "text becomes a vector of field '\(schema.fields[field].name)', not of '\(using)'",
+            at: "search.using", remedy: "leave the field out, or search with a vector")
+        }
+        prepared[index].query.using = schema.fields[field].name
         prepared[index].query.target = target.mapPoints { point in
           guard case .text = point, let vector = rest.popFirst() else { return point }
           return .vector(vector)

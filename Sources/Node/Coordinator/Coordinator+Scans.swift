@@ -63,7 +63,7 @@ extension Coordinator {
         let isEnd = records.count < wanted
         for (index, (record, place)) in records.enumerated() {
           page.append(record)
-          pageBytes += 64 + record.vector.bytes.count + Coordinator.wireBytes(record.payload)
+          pageBytes += 64 + record.vectors.byteCount + Coordinator.wireBytes(record.payload)
           guard pageBytes >= Coordinator.partBytes || page.count >= Coordinator.recordsPerPage else {
             continue
           }

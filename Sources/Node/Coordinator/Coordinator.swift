@@ -114,11 +114,13 @@ final class Coordinator: RequestHandler {
         .invalidArgument, "module '\(module.name)' is a filter, collection '\(name)' needs an embedder",
         at: "module \(module.name)")
     }
-    guard dimension == schema.dimension, schema.element.isFloat else {
+    let index = try schema.index(ofField: schema.embedder?.vectorField ?? "", at: "schema.embedder")
+    let field = schema.fields[index]
+    guard dimension == field.dimension, field.element.isFloat else {
       throw RoostError(
         .invalidArgument,
-        "module '\(module.name)' gives \(dimension) f32, collection '\(name)' holds \(schema.dimension) "
-          + schema.element.name, at: "module \(module.name)")
+        "module '\(module.name)' gives \(dimension) f32, collection '\(name)' holds \(field.dimension) "
+          + field.element.name, at: "module \(module.name)")
     }
   }
 

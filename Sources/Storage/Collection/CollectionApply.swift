@@ -59,8 +59,8 @@ extension Collection {
         if let existing, existing.version >= operation.version { continue }
         let wasLive = existing?.kill(batch.sequence) ?? false
         switch operation {
-        case .put(_, let version, let vector, let payload):
-          _ = active.append(id: id, version: version, vector: vector, payload: payload)
+        case .put(_, let version, let vectors, let payload):
+          _ = active.append(id: id, version: version, vectors: vectors, payload: payload)
           if !wasLive { liveDelta += 1 }
         case .delete(_, let version):
           active.bury(id: id, version: version, sequence: batch.sequence)
@@ -85,12 +85,22 @@ extension Collection {
   }
 
   private func link(_ rows: Range<Int>, in memtable: Memtable) async {
+    for (field, graph) in memtable.graphs.enumerated() {
+      guard memtable.hasSeveralFields else {
+        await link(rows, in: graph)
+        continue
+      }
+      await link(rows.filter { memtable.hasVector(row: $0, field: field) }, in: graph)
+    }
+  }
+
+  private func link(_ rows: some RandomAccessCollection<Int> & Sendable, in graph: GrowingGraph) async {
     if rows.count <= Self.inlineRowsMax {
-      memtable.graph.scratches.with { scratch in
-        for row in rows { memtable.graph.insert(row: UInt32(row), scratch: scratch) }
+      graph.scratches.with { scratch in
+        for row in rows { graph.insert(row: UInt32(row), scratch: scratch) }
       }
     } else {
-      await memtable.graph.insertAll(rows: rows, workers: runtime.workers)
+      await graph.insertAll(rows: rows, workers: runtime.workers)
     }
   }
 

@@ -44,13 +44,10 @@ extension Collection {
     for record in records {
       do throws(RoostError) {
         try record.id.validate()
-        guard let vector = record.vector else {
-          throw RoostError(.invalidArgument, "the record has no vector", at: "vector")
-        }
-        try schema.validate(vector)
+        let vectors = try schema.storedVectors(record.vectors)
         let payload = try record.payload.validatedEncoding()
         operations.append(
-          .put(id: record.id, version: .zero, vector: schema.storedBytes(vector), payload: payload))
+          .put(id: record.id, version: .zero, vectors: vectors, payload: payload))
       } catch {
         throw RoostError(
           error.kind, error.message, at: "record \(record.id.text), \(error.place)", remedy: error.remedy)

@@ -95,16 +95,19 @@ extension Collection {
     }
     let tombstones = memtable.tombstones.sorted { $0.id < $1.id }
     var segment: Segment?
-    var order = RowOrder(rows: [], cells: [])
+    var order: [UInt32] = []
     if !alive.isEmpty || !tombstones.isEmpty {
-      if alive.count < memtable.rowCount {
-        let living = Set(alive)
-        await memtable.graph.removeDead(workers: runtime.workers) { !living.contains($0) }
+      let living = alive.count < memtable.rowCount ? Set(alive) : []
+      for graph in memtable.graphs {
+        if alive.count < memtable.rowCount {
+          await graph.removeDead(workers: runtime.workers) { !living.contains($0) }
+        }
+        await graph.finish(workers: runtime.workers)
       }
-      await memtable.graph.finish(workers: runtime.workers)
-      order = await runtime.workers.run { memtable.graph.localityOrder(of: alive) }
+      let arranged = await SegmentSource.arrange(memtable.graphs, rows: alive, workers: runtime.workers)
+      order = arranged.order
       let source = SegmentSource(
-        graph: memtable.graph, order: order,
+        fields: arranged.fields, order: order,
         entry: { (row, body) throws(RoostError) in
           body(
             memtable.entries.idBytes(Int(row)), memtable.entries.version(Int(row)),
@@ -115,7 +118,7 @@ extension Collection {
     await writeLock.acquire()
     defer { writeLock.release() }
     if let segment {
-      for (newRow, row) in order.rows.enumerated() {
+      for (newRow, row) in order.enumerated() {
         let death = memtable.deadAt.load(Int(row))
         if death != 0 { segment.kill(row: UInt32(newRow), at: death) }
       }

@@ -20,7 +20,9 @@ final class CollectionMemory: Sendable {
 
   init(totalBytes: Int, schema: CollectionSchema) throws(RoostError) {
     self.totalBytes = max(0, totalBytes)
-    let frameBytes = NodeLayout(shape: schema.shape, degree: schema.degree).runBytes
+    let frameBytes = schema.fields.reduce(PagedFile.pageBytes) {
+      max($0, NodeLayout(shape: $1.shape, degree: $1.degree).runBytes)
+    }
     pages = try PageCache(
       frameBytes: frameBytes,
       budgetBytes: max(totalBytes, PageCache.bytes(ofFrames: Self.cacheFramesMin, frameBytes)))
@@ -48,7 +50,9 @@ final class CollectionMemory: Sendable {
 
   private static func used(by segments: [Segment]) -> Int {
     segments.reduce(0) {
-      $0 + ($1.file.isMapped ? Int($1.fileBytes) : $1.graph.residentBytes + $1.file.tableBytes)
+      $0
+        + ($1.file.isMapped
+          ? Int($1.fileBytes) : $1.fields.reduce(0) { $0 + $1.residentBytes } + $1.file.tableBytes)
     }
   }
 

@@ -31,9 +31,15 @@ extension Collection {
   func record(_ id: RecordID, _ source: RowSource, _ row: Int, includeVector: Bool) async throws(RoostError)
     -> Record
   {
-    let bytes = includeVector ? try await source.vectorBytes(row, count: schema.shape.rowBytes) : []
+    var vectors = RecordVectors()
+    if includeVector {
+      for (index, field) in schema.fields.enumerated() {
+        guard let bytes = try await source.vectorBytes(row, field: index) else { continue }
+        vectors[field.name] = Vector(element: field.element, bytes: bytes)
+      }
+    }
     return Record(
-      id: id, vector: Vector(element: schema.element, bytes: bytes),
+      id: id, vectors: vectors,
       payload: try await source.readDecodedPayload(row, again: true),
       version: try await source.readVersion(row, again: true))
   }

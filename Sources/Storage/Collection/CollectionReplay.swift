@@ -112,7 +112,7 @@ extension Collection {
       batches.append(
         ReplayedLog.Batch(
           sequence: frame.sequence,
-          operations: try WriteBatch.decode(frame.body, vectorBytes: schema.shape.rowBytes)))
+          operations: try WriteBatch.decode(frame.body, rowBytes: schema.rowBytes)))
     }
     return ReplayedLog(number: number, batches: batches, outcome: outcome)
   }

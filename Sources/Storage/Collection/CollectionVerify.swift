@@ -107,7 +107,15 @@ extension Segment {
   /// Checks every page, every node of the graph, and that rows, ids, indexes and payloads agree.
   func verifyAll() throws(RoostError) {
     for page in 0..<file.pageCount { _ = try file.mappedPage(page) }
-    try graph.verifyMapped()
+    var vectorCounts = [UInt8](repeating: 0, count: rowCount)
+    for field in fields {
+      try field.graph.verifyMapped()
+      try field.rows.verify()
+      for node in 0..<UInt32(field.rows.count) {
+        vectorCounts[Int(try field.rows.row(ofNode: node))] += 1
+      }
+    }
+    if let bare = vectorCounts.firstIndex(of: 0) { throw damaged("row \(bare) has no vector") }
     _ = try tombstones()
     try attributes?.verify()
     var previous: UnsafeRawBufferPointer?
@@ -133,6 +141,8 @@ extension Segment {
 
   /// Checks that the run of a row says the same of it as the sections.
   private func verifyTail(_ row: Int) throws(RoostError) {
+    let graph = rowGraph
+    guard row < graph.count else { return }
     let layout = graph.layout
     let run = layout.run(of: UInt32(row))
     let first = layout.firstRow(ofRun: run)

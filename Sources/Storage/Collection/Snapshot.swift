@@ -61,12 +61,17 @@ enum RowSource: Sendable {
     return withExtendedLifetime(kept) { payload }
   }
 
-  func vectorBytes(_ row: Int, count: Int) async throws(RoostError) -> [UInt8] {
+  /// The stored bytes of a row's vector; nil when it has none of this field.
+  func vectorBytes(_ row: Int, field: Int) async throws(RoostError) -> [UInt8]? {
     switch self {
     case .memtable(let memtable, _):
-      return Array(UnsafeRawBufferPointer(start: memtable.vectors.pointer(row), count: count))
+      guard memtable.hasVector(row: row, field: field) else { return nil }
+      let graph = memtable.graphs[field]
+      return Array(UnsafeRawBufferPointer(start: graph.vector(UInt32(row)), count: graph.shape.rowBytes))
     case .segment(let segment):
-      return try await segment.graph.vectorBytes(row: UInt32(row))
+      let vectors = segment.fields[field]
+      guard let node = try vectors.rows.node(ofRow: row) else { return nil }
+      return try await vectors.graph.vectorBytes(row: node)
     }
   }
 

@@ -3,7 +3,36 @@
 
 import Core
 
+/// The vectors of one record as they are stored: those that it has, in the order of the fields, one after the other.
+struct StoredVectors: Sendable, Equatable {
+  /// Bit `i`: field `i` has a vector. Never 0.
+  var mask: UInt8
+  var bytes: [UInt8]
+
+  func has(field: Int) -> Bool { mask & (1 << UInt8(field)) != 0 }
+}
+
 extension CollectionSchema {
+  /// Throws as `arrange` does.
+  func storedVectors(_ vectors: RecordVectors) throws(RoostError) -> StoredVectors {
+    let arranged = try arrange(vectors)
+    if fields.count == 1, let only = arranged[0] {
+      return StoredVectors(mask: 1, bytes: fields[0].storedBytes(only))
+    }
+    var stored = StoredVectors(mask: 0, bytes: [])
+    for (index, vector) in arranged.enumerated() {
+      guard let vector else { continue }
+      stored.mask |= 1 << UInt8(index)
+      stored.bytes += fields[index].storedBytes(vector)
+    }
+    return stored
+  }
+
+  /// Bytes of a vector of each field.
+  var rowBytes: [Int] { fields.map(\.shape.rowBytes) }
+}
+
+extension VectorField {
   var shape: VectorShape { VectorShape(dimension: dimension, element: element, metric: metric) }
 
   /// The stored bytes of a vector that `validate` has accepted. For metric cosine f32 vectors are normalised, and

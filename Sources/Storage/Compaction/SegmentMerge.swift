@@ -1,5 +1,5 @@
-// Merging segments: the living rows of all, in one graph that starts from the largest one's edges and
-// links the rest in (FreshDiskANN's merge, arXiv:2105.09613, section 5).
+// Merging segments: the living rows of all, for each vector field in one graph that starts from the largest
+// one's edges and links the rest in (FreshDiskANN's merge, arXiv:2105.09613, section 5).
 
 import Core
 
@@ -22,12 +22,15 @@ extension Collection {
     writeLock.release()
     let plan = MergePlan(inputs, flushedSequence: flushed)
     var merged: Segment?
-    var order = RowOrder(rows: [], cells: [])
+    var order: [UInt32] = []
     if plan.liveCount > 0 {
-      let graph = try await buildGraph(plan)
-      order = await runtime.workers.run { graph.localityOrder(of: Array(0..<UInt32(plan.liveCount))) }
+      var graphs: [GrowingGraph] = []
+      for field in schema.fields.indices { graphs.append(try await buildGraph(plan, field: field)) }
+      let arranged = await SegmentSource.arrange(
+        graphs, rows: Array(0..<UInt32(plan.liveCount)), workers: runtime.workers)
+      order = arranged.order
       let source = SegmentSource(
-        graph: graph, order: order,
+        fields: arranged.fields, order: order,
         entry: { (row, body) throws(RoostError) in
           let (segment, old) = plan.place(row)
           var kept: [PayloadBlock] = []
@@ -40,7 +43,7 @@ extension Collection {
     await writeLock.acquire()
     do throws(RoostError) {
       if let merged {
-        for (newRow, row) in order.rows.enumerated() {
+        for (newRow, row) in order.enumerated() {
           let (segment, old) = plan.place(row)
           let death = segment.deadAt.load(old)
           if death != 0 { merged.kill(row: UInt32(newRow), at: death) }
@@ -57,30 +60,36 @@ extension Collection {
     for input in inputs { try? await runtime.files.remove(input.file.path) }
   }
 
-  /// The graph of the merged rows, in their new numbers.
-  private func buildGraph(_ plan: MergePlan) async throws(RoostError) -> GrowingGraph {
+  /// The graph of one field over the merged rows that have a vector of it, in their new numbers.
+  private func buildGraph(_ plan: MergePlan, field index: Int) async throws(RoostError) -> GrowingGraph {
+    let field = schema.fields[index]
     let graph = try GrowingGraph(
-      shape: schema.shape, degree: schema.degree, buildEffort: schema.buildEffort, capacity: plan.places.count
+      shape: field.shape, degree: field.degree, buildEffort: field.buildEffort, capacity: plan.places.count
     )
-    for (index, input) in plan.inputs.enumerated() {
-      let rows = plan.newRows[index]
-      try await input.graph.forEachNode { (old, vector, neighbours) in
-        guard let row = rows[Int(old)] else { return }
+    let liveCount = UInt32(plan.liveCount)
+    var hasDead = false
+    /// Rows that do not come with edges.
+    var loose: [Int] = []
+    for (number, input) in plan.inputs.enumerated() {
+      let vectors = input.fields[index]
+      let newRows = try plan.newRows(ofInput: number, vectors.rows)
+      try await vectors.graph.forEachNode { (node, vector, neighbours) in
+        guard let row = newRows[Int(node)] else { return }
         graph.vectors.set(Int(row), from: vector)
-        guard index == plan.seedInput else { return }
-        let mapped = neighbours.compactMap { rows[Int($0)] }
+        guard number == plan.seedInput else {
+          loose.append(Int(row))
+          return
+        }
+        if row >= liveCount { hasDead = true }
+        let mapped = neighbours.compactMap { newRows[Int($0)] }
         mapped.withUnsafeBufferPointer { graph.load($0, row: row) }
       }
     }
-    let liveCount = UInt32(plan.liveCount)
-    let seeded = plan.seedRange
     // Rows of the seed that died sit above the living ones; their edges are patched and they go.
-    if graph.count > seeded.count {
+    if hasDead {
       await graph.removeDead(workers: runtime.workers) { $0 >= liveCount }
     }
-    for range in [0..<seeded.lowerBound, seeded.upperBound..<plan.liveCount] where !range.isEmpty {
-      await graph.insertAll(rows: range, workers: runtime.workers)
-    }
+    await graph.insertAll(rows: loose, workers: runtime.workers)
     await runtime.workers.run { graph.improveEntry() }
     await graph.finish(workers: runtime.workers)
     // The workers stop in the middle when the task is cancelled, so rows may be missing from the graph.
@@ -98,8 +107,6 @@ struct MergePlan: Sendable {
   let inputs: [Segment]
   /// The input whose edges are taken over: the one with most living rows; nil when it is too holed.
   let seedInput: Int?
-  /// The new rows of the seed's living rows.
-  let seedRange: Range<Int>
   let liveCount: Int
   /// For each new row: input (upper half) and old row (lower half).
   let places: [UInt64]
@@ -123,19 +130,24 @@ struct MergePlan: Sendable {
       newRows[input][row] = UInt32(places.count)
       places.append(UInt64(input) << 32 | UInt64(row))
     }
-    var seedRange = 0..<0
     for input in inputs.indices {
-      let start = places.count
       for row in live[input] { add(input, row) }
-      if input == seedInput { seedRange = start..<places.count }
     }
     liveCount = places.count
     if let seedInput {
       for row in 0..<inputs[seedInput].rowCount where newRows[seedInput][row] == nil { add(seedInput, row) }
     }
-    self.seedRange = seedRange
     self.places = places
     self.newRows = newRows
+  }
+
+  /// The new row of each node of a field of an input.
+  func newRows(ofInput input: Int, _ rows: NodeRows) throws(RoostError) -> [UInt32?] {
+    if rows.isSame { return newRows[input] }
+    var mapped: [UInt32?] = []
+    mapped.reserveCapacity(rows.count)
+    for node in 0..<UInt32(rows.count) { mapped.append(newRows[input][Int(try rows.row(ofNode: node))]) }
+    return mapped
   }
 
   func place(_ newRow: UInt32) -> (segment: Segment, row: Int) {

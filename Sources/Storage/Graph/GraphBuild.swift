@@ -12,10 +12,11 @@ extension GrowingGraph {
   /// the task is cancelled, leaving the remaining rows out.
   /// - Parameter progress: gets the number of rows done so far, from any thread.
   func insertAll(
-    rows: Range<Int>, workers: any Workers, progress: @escaping @Sendable (Int) -> Void = { _ in }
+    rows: some RandomAccessCollection<Int> & Sendable, workers: any Workers,
+    progress: @escaping @Sendable (Int) -> Void = { _ in }
   ) async {
     guard !rows.isEmpty else { return }
-    precondition(rows.lowerBound >= 0 && rows.upperBound <= capacity)
+    precondition(rows.allSatisfy { $0 >= 0 && $0 < capacity })
     if entry == nil, let start = medoid(of: rows.lazy.map { UInt32($0) }, rows.count) {
       insert(row: start, scratch: GraphScratch())
     }
@@ -23,7 +24,7 @@ extension GrowingGraph {
     let done = SharedCounter()
     await forEachRun(count: rows.count, workers: workers) { run, scratch in
       for position in run {
-        let row = UInt32(rows.lowerBound + order[position])
+        let row = UInt32(rows[rows.index(rows.startIndex, offsetBy: order[position])])
         if !self.contains(row) { self.insert(row: row, scratch: scratch) }
       }
       progress(done.add(run.count) + run.count)

@@ -4,9 +4,8 @@ import Core
 
 /// One change to one record.
 enum WriteOperation: Sendable {
-  /// `vector` is in the collection's element type, normalised where the metric asks for it;
-  /// `payload` is canonically encoded.
-  case put(id: RecordID, version: Version, vector: [UInt8], payload: [UInt8])
+  /// `vectors` are in the types of their fields, normalised where the metric asks for it; `payload` is canonically encoded.
+  case put(id: RecordID, version: Version, vectors: StoredVectors, payload: [UInt8])
   case delete(id: RecordID, version: Version)
 
   var id: RecordID {
@@ -23,8 +22,8 @@ enum WriteOperation: Sendable {
     }
     set {
       switch self {
-      case .put(let id, _, let vector, let payload):
-        self = .put(id: id, version: newValue, vector: vector, payload: payload)
+      case .put(let id, _, let vectors, let payload):
+        self = .put(id: id, version: newValue, vectors: vectors, payload: payload)
       case .delete(let id, _): self = .delete(id: id, version: newValue)
       }
     }
@@ -40,11 +39,12 @@ enum WriteBatch {
     writer.count(operations.count)
     for operation in operations {
       switch operation {
-      case .put(let id, let version, let vector, let payload):
+      case .put(let id, let version, let vectors, let payload):
         writer.u8(putTag)
         id.encode(into: &writer)
         version.encode(into: &writer)
-        writer.raw(vector)
+        writer.u8(vectors.mask)
+        writer.raw(vectors.bytes)
         writer.blob(payload)
       case .delete(let id, let version):
         writer.u8(deleteTag)
@@ -55,8 +55,8 @@ enum WriteBatch {
     return writer.bytes
   }
 
-  /// - Parameter vectorBytes: bytes of a vector in this collection.
-  static func decode(_ body: [UInt8], vectorBytes: Int) throws(RoostError) -> [WriteOperation] {
+  /// - Parameter rowBytes: bytes of a vector of each field.
+  static func decode(_ body: [UInt8], rowBytes: [Int]) throws(RoostError) -> [WriteOperation] {
     try body.withReader { (reader) throws(RoostError) in
       let count = try reader.count("operation count", atMost: Limits.batchRecordsMax)
       var operations: [WriteOperation] = []
@@ -67,7 +67,7 @@ enum WriteBatch {
           operations.append(
             .put(
               id: try RecordID(from: &reader), version: try Version(from: &reader),
-              vector: try reader.array(vectorBytes),
+              vectors: try decodeVectors(from: &reader, rowBytes: rowBytes),
               payload: try reader.blob("payload", atMost: Limits.payloadBytesMax)))
         case deleteTag:
           operations.append(.delete(id: try RecordID(from: &reader), version: try Version(from: &reader)))
@@ -77,5 +77,18 @@ enum WriteBatch {
       try reader.expectEnd("write batch")
       return operations
     }
+  }
+
+  private static func decodeVectors(
+    from reader: inout ByteReader, rowBytes: [Int]
+  ) throws(RoostError) -> StoredVectors {
+    let mask = try reader.u8()
+    guard mask != 0, Int(mask) < 1 << rowBytes.count else {
+      throw RoostError(
+        .corrupted, "vectors \(mask) of \(rowBytes.count) fields", at: "byte \(reader.offset - 1)")
+    }
+    var count = 0
+    for (field, bytes) in rowBytes.enumerated() where mask & (1 << UInt8(field)) != 0 { count += bytes }
+    return StoredVectors(mask: mask, bytes: try reader.array(count))
   }
 }

@@ -1,5 +1,5 @@
-// The newest records, in memory and in the WAL of the same number. Searchable through its own growing
-// graph; sealed when full, written out as a segment, then dropped.
+// The newest records, in memory and in the WAL of the same number. Searchable through growing graphs, one for
+// each vector field; sealed when full, written out as a segment, then dropped.
 
 import Core
 import Synchronization
@@ -10,7 +10,10 @@ final class Memtable: Sendable {
   let number: UInt64
   let capacity: Int
   let entries: EntryArena
-  let graph: GrowingGraph
+  /// One for each field; all number their rows as the memtable does.
+  let graphs: [GrowingGraph]
+  /// By row, the fields of which it has a vector; nil with one field, of which every row has one.
+  private let masks: AtomicWords?
   /// Sequence number at which each row was overwritten or deleted; 0 while it lives.
   let deadAt: AtomicWords
   /// Rows that pass filters asked lately.
@@ -35,10 +38,15 @@ final class Memtable: Sendable {
     self.number = number
     capacity = options.memtableRows
     entries = try EntryArena(capacity: capacity, bytes: options.memtableEntryBytes)
-    graph = try GrowingGraph(
-      shape: schema.shape, degree: schema.degree,
-      buildEffort: min(options.memtableEffort, schema.buildEffort),
-      capacity: capacity)
+    var graphs: [GrowingGraph] = []
+    for field in schema.fields {
+      graphs.append(
+        try GrowingGraph(
+          shape: field.shape, degree: field.degree,
+          buildEffort: min(options.memtableEffort, field.buildEffort), capacity: capacity))
+    }
+    self.graphs = graphs
+    masks = graphs.count > 1 ? try AtomicWords(count: capacity) : nil
     deadAt = try AtomicWords(count: capacity)
   }
 
@@ -47,7 +55,11 @@ final class Memtable: Sendable {
   /// The newest call in the WAL of this memtable.
   var lastSequence: UInt64 { state.withLock { $0.lastSequence } }
   var isEmpty: Bool { state.withLock { $0.slots.isEmpty } }
-  var vectors: VectorArena { graph.vectors }
+  var hasSeveralFields: Bool { masks != nil }
+
+  func hasVector(row: Int, field: Int) -> Bool {
+    masks.map { $0.load(row) & (1 << UInt64(field)) != 0 } ?? true
+  }
 
   /// Whether there is room for so many more operations. Deletes count as rows, or a long series of them
   /// would never fill a memtable.
@@ -65,11 +77,19 @@ final class Memtable: Sendable {
   }
 
   /// Writer only: appends a row and makes it the slot of its id. The row is in no graph yet.
-  func append(id: RecordID, version: Version, vector: [UInt8], payload: [UInt8]) -> UInt32 {
+  func append(id: RecordID, version: Version, vectors: StoredVectors, payload: [UInt8]) -> UInt32 {
     let row = rowCount
     var writer = ByteWriter(reserving: 16)
     id.encode(into: &writer)
-    vector.withUnsafeBytes { graph.vectors.set(row, from: $0) }
+    vectors.bytes.withUnsafeBytes { bytes in
+      var start = 0
+      for (field, graph) in graphs.enumerated() where vectors.has(field: field) {
+        let end = start + graph.shape.rowBytes
+        graph.vectors.set(row, from: UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+        start = end
+      }
+    }
+    masks?.store(UInt64(vectors.mask), at: row)
     entries.set(row: row, id: writer.bytes, version: version, payload: payload)
     state.withLock {
       $0.slots[id] = .row(UInt32(row))
@@ -110,5 +130,9 @@ final class Memtable: Sendable {
   }
 
   /// Bytes that the rows have taken so far.
-  var memoryBytes: Int { entries.usedBytes + rowCount * (vectors.stride + graph.neighboursMax * 4 + 24) }
+  var memoryBytes: Int {
+    graphs.reduce(entries.usedBytes + rowCount * 24) {
+      $0 + $1.count * ($1.vectors.stride + $1.neighboursMax * 4)
+    }
+  }
 }

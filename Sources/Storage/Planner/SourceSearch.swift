@@ -9,6 +9,8 @@ struct SourceSearch {
   private static let sampleRows = 256
 
   let source: RowSource
+  /// The vector field that is searched.
+  let field: Int
   let sequence: UInt64
   let query: IOBuffer
   let k: Int
@@ -27,27 +29,35 @@ struct SourceSearch {
     var explanation: SearchExplanation.Source
   }
 
+  private var vectors: FieldNodes { FieldNodes(source: source, field: field) }
+
   func run(_ schema: CollectionSchema, _ clock: any Clock) async throws(RoostError) -> Outcome {
     let start = clock.monotonicNanos()
     let match = try SourceMatch(filter, in: source, and: conditions, remembers: !exact)
     let (rows, rest) = (match.rows, match.rest)
-    let passing = try await estimate(rows, rest)
-    let traits = source.traits(schema)
+    let nodes = try rows.map { (rows) throws(RoostError) in try vectors.nodes(of: rows) }
+    let passing = try await estimate(nodes, rest)
+    let traits = source.traits(schema.fields[field], field)
     var choice = QueryPlanner.choose(traits, passing, k: k, effort: effort, exact: exact)
     if let forced, choice.method != .nothing, isPossible(forced, traits, rows) { choice.method = forced }
     var explanation = SearchExplanation.Source(
-      name: source.name, rows: source.rowCount, method: choice.method, evidence: passing.evidence,
+      name: source.name, rows: vectors.limit, method: choice.method, evidence: passing.evidence,
       passing: Int(passing.expected.rounded()), effort: max(k, effort), scanCost: Float(choice.scanCost),
       walkCost: Float(choice.walkCost))
     let keep = QueryPlanner.codedKeep(passing, k: k)
-    var (candidates, work) = try await execute(choice.method, rows, rest, keep)
+    var (candidates, work) = try await execute(choice.method, rows, nodes, rest, keep)
     let isComplete = [.nothing, .scan, .indexedScan].contains(choice.method)
     if candidates.count < k, !isComplete, passing.evidence != .unfiltered {
       // The walk did not reach enough rows; what passes must be found all the same.
-      let scanned = try await execute(rows == nil ? .scan : .indexedScan, rows, rest, keep)
+      let scanned = try await execute(rows == nil ? .scan : .indexedScan, rows, nodes, rest, keep)
       candidates = scanned.candidates
       work += scanned.work
       explanation.method = rows == nil ? .scan : .indexedScan
+    }
+    if let mapping = vectors.mapping {
+      for index in candidates.indices {
+        candidates[index].row = try mapping.row(ofNode: candidates[index].row)
+      }
     }
     explanation.rowsCompared = work.rowsCompared
     explanation.nodesExpanded = work.nodesExpanded
@@ -71,17 +81,20 @@ struct SourceSearch {
   // MARK: what passes
 
   private func estimate(
-    _ rows: RowBitmap?, _ rest: [any CandidateFilter]
+    _ nodes: RowBitmap?, _ rest: [any CandidateFilter]
   ) async throws(RoostError) -> PassingRows {
-    let named = rows?.count ?? source.rowCount
+    let named = nodes?.count ?? vectors.limit
     if rest.isEmpty {
-      return PassingRows(evidence: rows == nil ? .unfiltered : .indexed, named: named, share: 1)
+      return PassingRows(evidence: nodes == nil ? .unfiltered : .indexed, named: named, share: 1)
     }
-    let evidence: SearchExplanation.Evidence = rows == nil ? .sampled : .indexedAndSampled
+    let evidence: SearchExplanation.Evidence = nodes == nil ? .sampled : .indexedAndSampled
     guard named > 0 else { return PassingRows(evidence: evidence, named: 0, share: 0) }
     let step = max(1, named / Self.sampleRows)
-    let list = rows?.rows
-    let sample = stride(from: step / 2, to: named, by: step).map { list?[$0] ?? UInt32($0) }
+    let list = nodes?.rows
+    var sample: [UInt32] = []
+    for index in stride(from: step / 2, to: named, by: step) {
+      sample.append(try vectors.row(ofNode: list?[index] ?? UInt32(index)))
+    }
     var acceptor = FilteredRows(source, at: sequence, filters: rest, excluded: excluded)
     let passed = try await acceptor.accepted(sample).reduce(0) { $0 + ($1 ? 1 : 0) }
     return PassingRows(evidence: evidence, named: named, share: Double(passed) / Double(max(sample.count, 1)))
@@ -90,19 +103,32 @@ struct SourceSearch {
   // MARK: running
 
   private func execute(
-    _ method: SearchExplanation.Method, _ rows: RowBitmap?, _ rest: [any CandidateFilter], _ keep: Int
+    _ method: SearchExplanation.Method, _ rows: RowBitmap?, _ nodes: RowBitmap?,
+    _ rest: [any CandidateFilter], _ keep: Int
   ) async throws(RoostError) -> (candidates: [Candidate], work: SearchWork) {
     let walksAll = method == .graph || method == .scan
     if rest.isEmpty && excluded.isEmpty && !(walksAll && rows != nil) {
-      var acceptor = LiveRows(
+      let acceptor = LiveRows(
         deadAt: source.deadAt, sequence: sequence, rowLimit: UInt32(source.rowCount),
         acceptsAll: source.isAllLive)
-      return try await execute(method, rows, &acceptor, keep)
+      return try await execute(method, nodes, judging: acceptor, keep)
     }
-    var acceptor = FilteredRows(
+    let acceptor = FilteredRows(
       source, at: sequence, filters: rest, excluded: excluded,
       rows: walksAll ? rows : nil)
-    return try await execute(method, rows, &acceptor, keep)
+    return try await execute(method, nodes, judging: acceptor, keep)
+  }
+
+  /// - Parameter acceptor: of rows, whatever the nodes of the graph are.
+  private func execute<A: RowAcceptor>(
+    _ method: SearchExplanation.Method, _ nodes: RowBitmap?, judging acceptor: A, _ keep: Int
+  ) async throws(RoostError) -> (candidates: [Candidate], work: SearchWork) {
+    guard let mapping = vectors.mapping else {
+      var acceptor = acceptor
+      return try await execute(method, nodes, &acceptor, keep)
+    }
+    var mapped = MappedAcceptor(acceptor, rows: mapping)
+    return try await execute(method, nodes, &mapped, keep)
   }
 
   private func execute<A: RowAcceptor>(
@@ -110,14 +136,16 @@ struct SourceSearch {
   ) async throws(RoostError) -> (candidates: [Candidate], work: SearchWork) {
     switch method {
     case .nothing: return ([], SearchWork())
-    case .scan: return try await scan(0..<UInt32(source.rowCount), &acceptor)
+    case .scan:
+      if let nodes = vectors.listed { return try await scan(nodes, &acceptor) }
+      return try await scan(0..<UInt32(vectors.limit), &acceptor)
     case .indexedScan: return try await scan(rows?.rows ?? [], &acceptor)
     case .filteredGraph: return try await walk(among: rows, &acceptor)
     case .graph: return try await walk(among: nil, &acceptor)
     case .codedScan:
       guard case .segment(let segment) = source, let rows else { return ([], SearchWork()) }
       var results: [Candidate] = []
-      let work = try await segment.graph.codedSearch(
+      let work = try await segment.fields[field].graph.codedSearch(
         among: rows.rows, query: UnsafeRawPointer(query.base), k: min(k, keep), keep: keep,
         acceptor: &acceptor, results: &results)
       return (results, work)
@@ -132,21 +160,23 @@ struct SourceSearch {
     var work = SearchWork()
     switch (source, rows) {
     case (.memtable(let memtable, _), let rows?):
-      work = try memtable.graph.scratches.with { (scratch) throws(RoostError) in
-        try memtable.graph.filteredSearch(
-          among: rows, from: CollectionOfOne(memtable.graph.entry).lazy.compactMap { $0 }, query: query, k: k,
+      let graph = memtable.graphs[field]
+      work = try graph.scratches.with { (scratch) throws(RoostError) in
+        try graph.filteredSearch(
+          among: rows, from: CollectionOfOne(graph.entry).lazy.compactMap { $0 }, query: query, k: k,
           effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
       }
     case (.memtable(let memtable, _), nil):
-      try memtable.graph.scratches.with { (scratch) throws(RoostError) in
-        try memtable.graph.search(
+      let graph = memtable.graphs[field]
+      try graph.scratches.with { (scratch) throws(RoostError) in
+        try graph.search(
           query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
       }
     case (.segment(let segment), let rows?):
-      work = try segment.graph.filteredSearch(
+      work = try segment.fields[field].graph.filteredSearch(
         among: rows, query: query, k: k, effort: effort, acceptor: &acceptor, results: &results)
     case (.segment(let segment), nil):
-      work.pagesRead = try await segment.graph.search(
+      work.pagesRead = try await segment.fields[field].graph.search(
         query: query, k: k, effort: effort, acceptor: &acceptor, results: &results)
     }
     return (results, work)
@@ -169,13 +199,14 @@ struct SourceSearch {
       start = end
       switch source {
       case .memtable(let memtable, _):
-        try memtable.graph.scratches.with { (scratch) throws(RoostError) in
-          try memtable.graph.exactSearch(
+        let graph = memtable.graphs[field]
+        try graph.scratches.with { (scratch) throws(RoostError) in
+          try graph.exactSearch(
             rows: slice, query: query, k: min(k, slice.count), acceptor: &acceptor, scratch: scratch,
             results: &results)
         }
       case .segment(let segment):
-        work.pagesRead += try await segment.graph.exactSearch(
+        work.pagesRead += try await segment.fields[field].graph.exactSearch(
           rows: slice, query: query, k: min(k, slice.count), acceptor: &acceptor, results: &results)
       }
       nearest += results
@@ -195,11 +226,12 @@ extension RowSource {
     }
   }
 
-  func traits(_ schema: CollectionSchema) -> SourceTraits {
+  func traits(_ field: VectorField, _ index: Int) -> SourceTraits {
     var traits = SourceTraits(
-      rows: rowCount, vectorBytes: schema.shape.rowBytes, degree: schema.degree, rowsPerRead: nil)
+      rows: FieldNodes(source: self, field: index).limit, vectorBytes: field.shape.rowBytes,
+      degree: field.degree, rowsPerRead: nil)
     if case .segment(let segment) = self, !segment.file.isMapped {
-      traits.rowsPerRead = segment.graph.layout.blocksPerRun
+      traits.rowsPerRead = segment.fields[index].graph.layout.blocksPerRun
     }
     return traits
   }

@@ -39,9 +39,11 @@ extension Collection {
     let start = runtime.clock.monotonicNanos()
     let snapshot = snapshot()
     let filter = try query.filter.map { (filter) throws(RoostError) in try NativeFilter(filter) }
-    let target = try await resolve(query.target, snapshot)
+    let field = try schema.index(ofField: query.using, at: "search.using")
+    let target = try await resolve(query.target, field, snapshot)
     var run = SearchRun(
-      schema: schema, snapshot: snapshot, query: query, filter: filter, conditions: filters, target: target,
+      schema: schema, field: field, snapshot: snapshot, query: query, filter: filter, conditions: filters,
+      target: target,
       excludedRows: try await excludedRows(query, snapshot), clock: runtime.clock)
     run.forced = forced
     var hits: [SearchHit] = []
@@ -67,6 +69,7 @@ extension Collection {
   private func fetch(
     _ rows: [Found], _ query: SearchQuery, _ snapshot: Snapshot
   ) async throws(RoostError) -> [SearchHit] {
+    let field = try schema.index(ofField: query.using, at: "search.using")
     var hits: [SearchHit] = []
     hits.reserveCapacity(rows.count)
     await snapshot.warm(rows)
@@ -75,9 +78,8 @@ extension Collection {
       let row = Int(found.row)
       var hit = SearchHit(id: try await source.readID(row, again: true), distance: found.distance)
       if query.includePayload { hit.payload = try await source.readDecodedPayload(row, again: true) }
-      if query.includeVector {
-        hit.vector = Vector(
-          element: schema.element, bytes: try await source.vectorBytes(row, count: schema.shape.rowBytes))
+      if query.includeVector, let bytes = try await source.vectorBytes(row, field: field) {
+        hit.vector = Vector(element: schema.fields[field].element, bytes: bytes)
       }
       hits.append(hit)
     }
@@ -87,17 +89,20 @@ extension Collection {
   // MARK: what the query names
 
   private func resolve(
-    _ target: SearchTarget, _ snapshot: Snapshot
+    _ target: SearchTarget, _ field: Int, _ snapshot: Snapshot
   ) async throws(RoostError) -> ResolvedTarget {
     switch target {
     case .point(let point):
-      return .vector(IOBuffer(try await storedBytes(of: point, at: "search.target", snapshot)))
+      return .vector(IOBuffer(try await storedBytes(of: point, at: "search.target", field, snapshot)))
     case .recommend(let examples):
-      let positive = try await storedBytes(of: examples.positive, at: "search.target.positive", snapshot)
-      let negative = try await storedBytes(of: examples.negative, at: "search.target.negative", snapshot)
+      let positive = try await storedBytes(
+        of: examples.positive, at: "search.target.positive", field, snapshot)
+      let negative = try await storedBytes(
+        of: examples.negative, at: "search.target.negative", field, snapshot)
       switch examples.strategy {
       case .averageVector:
-        return .vector(IOBuffer(try schema.averageTarget(positive: positive, negative: negative)))
+        return .vector(
+          IOBuffer(try schema.fields[field].averageTarget(positive: positive, negative: negative)))
       case .bestScore:
         return .bestScore(positive: positive.map { IOBuffer($0) }, negative: negative.map { IOBuffer($0) })
       }
@@ -105,29 +110,33 @@ extension Collection {
   }
 
   private func storedBytes(
-    of points: [SearchPoint], at place: String, _ snapshot: Snapshot
+    of points: [SearchPoint], at place: String, _ field: Int, _ snapshot: Snapshot
   ) async throws(RoostError) -> [[UInt8]] {
     var vectors: [[UInt8]] = []
     for (index, point) in points.enumerated() {
-      vectors.append(try await storedBytes(of: point, at: "\(place)[\(index)]", snapshot))
+      vectors.append(try await storedBytes(of: point, at: "\(place)[\(index)]", field, snapshot))
     }
     return vectors
   }
 
   private func storedBytes(
-    of point: SearchPoint, at place: String, _ snapshot: Snapshot
+    of point: SearchPoint, at place: String, _ field: Int, _ snapshot: Snapshot
   ) async throws(RoostError) -> [UInt8] {
     switch point {
     case .vector(let vector):
-      do throws(RoostError) { try schema.validate(vector) } catch {
+      do throws(RoostError) { try schema.fields[field].validate(vector) } catch {
         throw RoostError(error.kind, error.message, at: place, remedy: error.remedy)
       }
-      return schema.storedBytes(vector)
+      return schema.fields[field].storedBytes(vector)
     case .record(let id):
       guard let (source, row) = try await snapshot.find(id) else {
         throw RoostError(.notFound, "there is no record '\(id.text)'", at: place)
       }
-      return try await source.vectorBytes(row, count: schema.shape.rowBytes)
+      guard let bytes = try await source.vectorBytes(row, field: field) else {
+        throw RoostError(
+          .notFound, "record '\(id.text)' has no vector of field '\(schema.fields[field].name)'", at: place)
+      }
+      return bytes
     case .text:
       throw RoostError(
         .invalidArgument, "text must be embedded before it can be searched", at: place,

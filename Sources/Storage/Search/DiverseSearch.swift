@@ -11,7 +11,7 @@ extension SearchRun {
     if pool.count <= 1 { return pool }
     let (vectors, stride) = try await vectors(of: pool)
     var choice = DiverseChoice(
-      pool.map(\.distance), vectors, stride: stride, distance: DistanceFunction(schema.shape),
+      pool.map(\.distance), vectors, stride: stride, distance: DistanceFunction(shape),
       lambda: Double(lambda))
     var chosen: [Found] = []
     while chosen.count < min(k, pool.count) {

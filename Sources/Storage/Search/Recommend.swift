@@ -2,7 +2,7 @@
 
 import Core
 
-extension CollectionSchema {
+extension VectorField {
   /// The vector that an average-vector recommendation searches near: `2 · mean(positive) − mean(negative)`,
   /// or `mean(positive)` without negatives. Takes vectors as stored. Throws `.invalidArgument` when the
   /// examples cancel out (metric cosine) or overflow.
@@ -99,7 +99,7 @@ extension SearchRun {
   private func score(
     _ rows: [Found], _ positive: [IOBuffer], _ negative: [IOBuffer]
   ) async throws(RoostError) -> [Scored] {
-    let distance = DistanceFunction(schema.shape)
+    let distance = DistanceFunction(shape)
     let (vectors, stride) = try await vectors(of: rows)
     func nearest(_ examples: [IOBuffer], _ row: UnsafeRawPointer) -> Float {
       examples.reduce(.infinity) { min($0, distance(UnsafeRawPointer($1.base), row)) }

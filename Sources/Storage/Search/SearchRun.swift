@@ -33,6 +33,8 @@ enum ResolvedTarget {
 
 struct SearchRun {
   let schema: CollectionSchema
+  /// The vector field that is searched.
+  let field: Int
   let snapshot: Snapshot
   let filter: NativeFilter?
   /// Further conditions, such as user code.
@@ -52,10 +54,11 @@ struct SearchRun {
   private var explained: [Int: Int] = [:]
 
   init(
-    schema: CollectionSchema, snapshot: Snapshot, query: SearchQuery, filter: NativeFilter?,
+    schema: CollectionSchema, field: Int, snapshot: Snapshot, query: SearchQuery, filter: NativeFilter?,
     conditions: [any CandidateFilter], target: ResolvedTarget, excludedRows: [[UInt32]], clock: any Clock
   ) {
     self.schema = schema
+    self.field = field
     self.snapshot = snapshot
     self.filter = filter
     self.conditions = conditions
@@ -91,7 +94,7 @@ struct SearchRun {
       if !isFirst { await Task.yield() }
       isFirst = false
       let outcome = try await SourceSearch(
-        source: source, sequence: snapshot.sequence, query: vector, k: count,
+        source: source, field: field, sequence: snapshot.sequence, query: vector, k: count,
         effort: max(effort ?? schema.recall.effort(nearest: count), count), exact: exact || complete,
         filter: filter,
         conditions: conditions + extra, excluded: excludedRows.isEmpty ? [] : excludedRows[index],
@@ -106,6 +109,8 @@ struct SearchRun {
     if found.count > count { found.removeLast(found.count - count) }
     return found
   }
+
+  var shape: VectorShape { schema.fields[field].shape }
 
   /// Later steps add their work to that of the first.
   private mutating func note(_ step: SearchExplanation.Source, _ source: Int) {
@@ -124,12 +129,14 @@ struct SearchRun {
 
   /// The vectors of some rows as stored, `[rows × stride]`, each padded to 64 bytes.
   func vectors(of rows: [Found]) async throws(RoostError) -> (bytes: IOBuffer, stride: Int) {
-    let stride = (schema.shape.rowBytes + 63) & ~63
+    let stride = (shape.rowBytes + 63) & ~63
     let buffer = IOBuffer(count: max(1, rows.count) * stride)
     await snapshot.warm(rows)
     for (index, found) in rows.enumerated() {
-      let bytes = try await snapshot.sources[found.source].vectorBytes(
-        Int(found.row), count: schema.shape.rowBytes)
+      let source = snapshot.sources[found.source]
+      guard let bytes = try await source.vectorBytes(Int(found.row), field: field) else {
+        preconditionFailure("a row without a vector was found near one")
+      }
       UnsafeMutableRawBufferPointer(rebasing: buffer.mutableBytes[(index * stride)...]).copyBytes(from: bytes)
     }
     return (buffer, stride)

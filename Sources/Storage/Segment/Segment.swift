@@ -9,7 +9,10 @@ final class Segment: Sendable {
   let footer: SegmentFooter
   let file: PagedFile
   let fileBytes: UInt64
-  let graph: SegmentGraph
+  /// By field of the schema.
+  let fields: [SegmentField]
+  /// That of the first field, whose nodes are the first rows.
+  var rowGraph: SegmentGraph { fields[0].graph }
   let payloads: PayloadBlocks
   /// Nil when no field is indexed.
   let attributes: AttributeIndex?
@@ -34,14 +37,14 @@ final class Segment: Sendable {
   static let rowEntryBytes = 24
 
   private init(
-    number: UInt64, footer: SegmentFooter, file: PagedFile, fileBytes: UInt64, graph: SegmentGraph,
+    number: UInt64, footer: SegmentFooter, file: PagedFile, fileBytes: UInt64, fields: [SegmentField],
     payloads: PayloadBlocks, attributes: AttributeIndex?
   ) throws(RoostError) {
     self.number = number
     self.footer = footer
     self.file = file
     self.fileBytes = fileBytes
-    self.graph = graph
+    self.fields = fields
     self.payloads = payloads
     self.attributes = attributes
     deadAt = try AtomicWords(count: footer.rowCount)
@@ -68,13 +71,15 @@ final class Segment: Sendable {
       await buffered.close()
       throw error
     }
-    guard footer.dimension == schema.dimension, footer.element == schema.element,
-      footer.metric == schema.metric
+    guard footer.fields.count == schema.fields.count,
+      zip(footer.fields, schema.fields).allSatisfy({ $0.fits($1) })
     else {
       await buffered.close()
+      let held = footer.fields.map { "\($0.dimension) × \($0.element.name)" }.joined(separator: ", ")
+      let wanted = schema.fields.map { "\($0.dimension) × \($0.element.name)" }.joined(separator: ", ")
       throw .corrupted(
-        "the segment holds \(footer.dimension) × \(footer.element.name), the collection \(schema.dimension) × "
-          + schema.element.name, file: path, offset: UInt64(mapping.bytes.count - PagedFile.pageBytes))
+        "the segment holds \(held), the collection \(wanted)", file: path,
+        offset: UInt64(mapping.bytes.count - PagedFile.pageBytes))
     }
     var file = buffered
     if !mapped {
@@ -85,13 +90,17 @@ final class Segment: Sendable {
       path: path, file: file, mapping: mapping, isMapped: mapped, checksums: checksums,
       cache: memory.pages)
     try checkSections(footer, path: path)
-    let graph = try await SegmentGraph.open(
-      file: paged,
-      sections: GraphSections(
-        nodes: footer.section(.nodes), codes: footer.section(.codes), links: footer.section(.links)),
-      shape: schema.shape, degree: footer.degree, count: footer.rowCount, entryPoints: footer.entryPoints)
+    var fields: [SegmentField] = []
+    for (index, field) in footer.fields.enumerated() {
+      let graph = try await SegmentGraph.open(
+        file: paged,
+        sections: GraphSections(nodes: field.nodes, codes: field.codes, links: field.links),
+        shape: schema.fields[index].shape, degree: field.degree, count: field.nodeCount,
+        entryPoints: field.entryPoints)
+      fields.append(SegmentField(graph: graph, rows: try await nodeRows(index, footer, paged)))
+    }
     return try Segment(
-      number: number, footer: footer, file: paged, fileBytes: UInt64(mapping.bytes.count), graph: graph,
+      number: number, footer: footer, file: paged, fileBytes: UInt64(mapping.bytes.count), fields: fields,
       payloads: PayloadBlocks(
         file: paged, index: footer.section(.payloadIndex), payloads: footer.section(.payloads),
         budget: memory.payloads),
@@ -135,6 +144,28 @@ final class Segment: Sendable {
     try expect(.rows, footer.rowCount * rowEntryBytes)
     try expect(.idTable, IDTable.slotCount(rows: footer.rowCount) * 8)
     try expect(.idOrder, footer.rowCount * 4)
+  }
+
+  private static func nodeRows(
+    _ index: Int, _ footer: SegmentFooter, _ file: PagedFile
+  ) async throws(RoostError) -> NodeRows {
+    let field = footer.fields[index]
+    let isFirst = index == 0
+    guard field.nodeRows.byteCount == (isFirst ? 0 : field.nodeCount * 4),
+      field.rowNodes.byteCount == (isFirst ? 0 : footer.rowCount * 4)
+    else {
+      throw .corrupted(
+        "the rows of vector field \(index) do not have the bytes of \(field.nodeCount) nodes",
+        file: file.path,
+        offset: UInt64(field.nodeRows.firstPage * PagedFile.pageBytes))
+    }
+    if isFirst { return .same(count: field.nodeCount) }
+    guard file.isMapped else {
+      return try await NodeRows.read(
+        file, rows: field.nodeRows, nodes: field.rowNodes, count: field.nodeCount, rowCount: footer.rowCount)
+    }
+    return .mapped(
+      file, rows: field.nodeRows, nodes: field.rowNodes, count: field.nodeCount, rowCount: footer.rowCount)
   }
 
   // MARK: rows
@@ -256,6 +287,7 @@ final class Segment: Sendable {
 
   /// Bytes that this segment holds in memory by itself (mapped pages belong to the page cache).
   var heapBytes: Int {
-    graph.residentBytes + payloads.cachedBytes + file.tableBytes + (attributes?.heapBytes ?? 0)
+    fields.reduce(0) { $0 + $1.residentBytes } + payloads.cachedBytes + file.tableBytes
+      + (attributes?.heapBytes ?? 0)
   }
 }

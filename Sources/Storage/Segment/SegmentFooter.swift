@@ -2,12 +2,9 @@
 
 import Core
 
-/// The sections of a segment file, by the number that stands in the footer.
+/// The sections of a segment file that are about its rows, by the number that stands in the footer; those of the
+/// vector fields are in `FieldFooter`.
 enum SectionKind: UInt8, CaseIterable, Sendable {
-  /// Node blocks: vector and neighbours (`spec/graph.md`).
-  case nodes = 1
-  /// Quantized codes, held in memory when the nodes are read from disk.
-  case codes = 2
   /// `RowEntry` of 24 bytes a row.
   case rows = 3
   /// Encoded record ids, one after the other.
@@ -23,28 +20,21 @@ enum SectionKind: UInt8, CaseIterable, Sendable {
   case tombstones = 9
   /// Indexes of payload fields; empty without any.
   case attributes = 10
-  /// For each row its neighbours' codes, so that one sweep ranks them all.
-  case links = 11
 }
 
 struct SegmentFooter: Sendable, Equatable {
   static let magic: UInt64 = 0x3147_4553_5453_4f52  // "ROSTSEG1"
   static let formatVersion: UInt16 = 1
-  static let entryPointsMax = 64
   /// Where `tableChecksum` stands in the page.
-  static let tableChecksumOffset = 52
+  static let tableChecksumOffset = 42
 
-  var dimension = 0
-  var element = VectorElement.f32
-  var metric = Metric.l2
-  var degree = 0
   var rowCount = 0
   var tombstoneCount = 0
   /// Largest sequence number and version of anything in the segment.
   var lastSequence: UInt64 = 0
   var lastVersion = Version.zero
-  /// Rows where graph search starts.
-  var entryPoints: [UInt32] = []
+  /// As many as the collection has.
+  var fields: [FieldFooter] = []
   var sections: [SectionKind: Section] = [:]
   var checksummedPages = 0
   var tableChecksum: UInt32 = 0
@@ -54,23 +44,18 @@ struct SegmentFooter: Sendable, Equatable {
     var writer = ByteWriter(reserving: PagedFile.pageBytes)
     writer.u64(Self.magic)
     writer.u16(Self.formatVersion)
-    writer.u8(element.rawValue)
-    writer.u8(metric.rawValue)
-    writer.u32(UInt32(dimension))
-    writer.u32(UInt32(degree))
     writer.u32(UInt32(rowCount))
     writer.u32(UInt32(tombstoneCount))
     writer.u64(lastSequence)
     lastVersion.encode(into: &writer)
     writer.u32(UInt32(checksummedPages))
     writer.u32(tableChecksum)
-    writer.u8(UInt8(entryPoints.count))
-    for row in entryPoints { writer.u32(row) }
+    writer.u8(UInt8(fields.count))
+    for field in fields { field.encode(into: &writer) }
     writer.u8(UInt8(sections.count))
     for (kind, section) in sections.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       writer.u8(kind.rawValue)
-      writer.u32(UInt32(section.firstPage))
-      writer.u64(UInt64(section.byteCount))
+      section.encode(into: &writer)
     }
     precondition(writer.count <= PagedFile.pageBytes - 4)
     writer.raw([UInt8](repeating: 0, count: PagedFile.pageBytes - 4 - writer.count))
@@ -105,49 +90,37 @@ struct SegmentFooter: Sendable, Equatable {
     guard UInt64(dataBytes + tableBytes + pageBytes) == fileBytes else {
       throw refuse("the file has \(fileBytes) bytes, its footer says \(dataBytes + tableBytes + pageBytes)")
     }
-    for (kind, section) in sections {
+    func check(_ section: Section, _ name: String) throws(RoostError) {
       guard section.byteCount <= dataBytes, section.firstPage <= checksummedPages - section.pageCount else {
-        throw refuse("section \(kind) lies outside the file")
+        throw refuse("section \(name) lies outside the file")
       }
+    }
+    for (kind, section) in sections { try check(section, "\(kind)") }
+    for (index, field) in fields.enumerated() {
+      for section in field.sections { try check(section, "of vector field \(index)") }
+      guard field.nodeCount <= rowCount else { throw refuse("vector field \(index) has too many nodes") }
     }
     guard SectionKind.allCases.allSatisfy({ sections[$0] != nil }) else {
       throw refuse("a section is missing")
-    }
-    guard entryPoints.allSatisfy({ $0 < UInt32(rowCount) }) else {
-      throw refuse("an entry point does not exist")
     }
   }
 
   init() {}
 
   private mutating func decodeFields(from reader: inout ByteReader) throws(RoostError) {
-    guard let element = VectorElement(rawValue: try reader.u8()),
-      let metric = Metric(rawValue: try reader.u8())
-    else { throw RoostError(.corrupted, "unknown vector element or metric") }
-    self.element = element
-    self.metric = metric
-    dimension = Int(try reader.u32())
-    degree = Int(try reader.u32())
-    guard (1...Limits.dimensionMax).contains(dimension), (1...1024).contains(degree),
-      dimension % element.dimensionStep == 0, element.metrics.contains(metric)
-    else {
-      throw RoostError(.corrupted, "dimension \(dimension) or degree \(degree) is impossible")
-    }
     rowCount = Int(try reader.u32())
     tombstoneCount = Int(try reader.u32())
     lastSequence = try reader.u64()
     lastVersion = try Version(from: &reader)
     checksummedPages = Int(try reader.u32())
     tableChecksum = try reader.u32()
-    for _ in 0..<(try reader.u8()) { entryPoints.append(try reader.u32()) }
+    for _ in 0..<(try reader.u8()) { fields.append(try FieldFooter(from: &reader)) }
     for _ in 0..<(try reader.u8()) {
       let number = try reader.u8()
-      let first = Int(try reader.u32())
-      let count = try reader.u64()
-      guard let kind = SectionKind(rawValue: number), count < 1 << 48 else {
-        throw RoostError(.corrupted, "section \(number) is unknown or too large")
+      guard let kind = SectionKind(rawValue: number) else {
+        throw RoostError(.corrupted, "section \(number) is unknown")
       }
-      sections[kind] = Section(firstPage: first, byteCount: Int(count))
+      sections[kind] = try Section(from: &reader)
     }
   }
 

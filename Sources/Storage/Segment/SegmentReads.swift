@@ -27,9 +27,10 @@ extension Segment {
   func readHead(_ row: Int, again: Bool = false) async throws(RoostError) -> RowHead {
     precondition(row >= 0 && row < rowCount)
     if file.isMapped { return try RowHead(entry: entry(row), id: idBytes(row)) }
+    let graph = rowGraph
     let layout = graph.layout
     let run = layout.run(of: UInt32(row))
-    if layout.tailBytes > 0 {
+    if layout.tailBytes > 0, row < graph.count {
       let held = try await file.hold(
         page: graph.firstPage(ofRun: run), count: layout.pagesPerRun, again: again)
       let found = try layout.readTail(held.bytes, index: row - layout.firstRow(ofRun: run)) {
@@ -115,9 +116,11 @@ extension Segment {
   /// Reads ahead the runs of these rows.
   func warmRuns(of rows: some Sequence<UInt32>) async {
     guard !file.isMapped else { return }
+    let graph = rowGraph
     let layout = graph.layout
     await file.warm(
-      rows.map { graph.firstPage(ofRun: layout.run(of: $0)) }, count: layout.pagesPerRun)
+      rows.filter { Int($0) < graph.count }.map { graph.firstPage(ofRun: layout.run(of: $0)) },
+      count: layout.pagesPerRun)
   }
 
   /// The rows at these places of the id order.

@@ -1,20 +1,46 @@
-// Writes a segment file from a finished graph and the entries of its rows.
+// Writes a segment file from finished graphs, one for each vector field, and the entries of its rows.
 
 import Core
 
-/// What a segment is made of. Row numbers are those of the graph; the closures are called on workers.
+/// What a segment is made of. Row numbers are those of the graphs; the closures are called on workers.
 struct SegmentSource: Sendable {
-  var graph: GrowingGraph
-  /// Rows in the order in which the segment holds them, and their cells; rows that are not listed are left
-  /// out.
-  var order: RowOrder
-  /// Encoded id, version and encoded payload of a graph row; the bytes are valid during the call.
+  /// One for each field.
+  var fields: [FieldSource]
+  /// Rows in the order in which the segment holds them; rows that are not listed are left out. It begins with the
+  /// rows of the first field.
+  var order: [UInt32]
+  /// Encoded id, version and encoded payload of a row; the bytes are valid during the call.
   var entry:
     @Sendable (UInt32, (UnsafeRawBufferPointer, Version, UnsafeRawBufferPointer) -> Void) throws(RoostError)
       -> Void
   /// Ascending by id.
   var tombstones: [(id: RecordID, version: Version)]
   var lastSequence: UInt64
+}
+
+struct FieldSource: Sendable {
+  var graph: GrowingGraph
+  /// The rows that have a vector, in the order of the nodes, and their cells.
+  var order: RowOrder
+}
+
+extension SegmentSource {
+  /// Brings the rows of each graph into an order in which neighbours lie together. No inserts may run meanwhile.
+  /// - Parameter rows: those to keep; each is in one of the graphs.
+  static func arrange(
+    _ graphs: [GrowingGraph], rows: [UInt32], workers: any Workers
+  ) async -> (fields: [FieldSource], order: [UInt32]) {
+    await workers.run {
+      guard graphs.count > 1 else {
+        let order = graphs[0].localityOrder(of: rows)
+        return ([FieldSource(graph: graphs[0], order: order)], order.rows)
+      }
+      let fields = graphs.map { graph in
+        FieldSource(graph: graph, order: graph.localityOrder(of: rows.filter { graph.contains($0) }))
+      }
+      return (fields, fields[0].order.rows + rows.filter { !graphs[0].contains($0) })
+    }
+  }
 }
 
 enum SegmentWriter {
@@ -28,23 +54,20 @@ enum SegmentWriter {
     let writer = try await PagedFileWriter.create(path, files: runtime.files)
     do throws(RoostError) {
       var footer = SegmentFooter()
-      footer.dimension = schema.dimension
-      footer.element = schema.element
-      footer.metric = schema.metric
-      footer.degree = schema.degree
-      footer.rowCount = source.order.rows.count
+      footer.rowCount = source.order.count
       footer.tombstoneCount = source.tombstones.count
       footer.lastSequence = source.lastSequence
       let attributes = try AttributeBuilder(schema.indexing)
       let entries = try await writeEntries(
         source, attributes, to: writer, footer: &footer, workers: runtime.workers)
-      let graph = try await GraphSectionWriter.write(
-        source.graph, order: source.order, entries: entries, layout: schema.layout, to: writer,
-        workers: runtime.workers)
-      footer.sections[.nodes] = graph.sections.nodes
-      footer.sections[.codes] = graph.sections.codes
-      footer.sections[.links] = graph.sections.links
-      footer.entryPoints = graph.entryPoints
+      for (index, field) in source.fields.enumerated() {
+        // Only the nodes of the first field are rows, whose entries may stand behind them.
+        let isFirst = index == 0
+        footer.fields.append(
+          try await write(
+            field, FieldFooter(schema.fields[index]), layout: schema.layout, entries: isFirst ? entries : nil,
+            rows: isFirst ? nil : source.order, to: writer, workers: runtime.workers))
+      }
       footer.sections[.attributes] = try await AttributeDirectory.write(
         attributes, to: writer, workers: runtime.workers)
       return try await writer.seal(footer)
@@ -52,6 +75,38 @@ enum SegmentWriter {
       await writer.abandon()
       throw error
     }
+  }
+
+  /// - Parameter rows: the order of the segment, if the nodes of the field are not just its first rows.
+  private static func write(
+    _ field: FieldSource, _ footer: FieldFooter, layout: GraphLayout, entries: RowEntries?, rows: [UInt32]?,
+    to writer: PagedFileWriter, workers: any Workers
+  ) async throws(RoostError) -> FieldFooter {
+    var footer = footer
+    footer.nodeCount = field.order.rows.count
+    let graph = try await GraphSectionWriter.write(
+      field.graph, order: field.order, entries: entries, layout: layout, to: writer, workers: workers)
+    footer.nodes = graph.sections.nodes
+    footer.codes = graph.sections.codes
+    footer.links = graph.sections.links
+    footer.entryPoints = graph.entryPoints
+    guard let rows else { return footer }
+    let (nodeRows, rowNodes) = await workers.run { () -> ([UInt8], [UInt8]) in
+      var places = [UInt32](repeating: NodeRows.none, count: field.graph.capacity)
+      for (place, row) in rows.enumerated() { places[Int(row)] = UInt32(place) }
+      var nodeRows = ByteWriter(reserving: field.order.rows.count * 4)
+      var nodes = [UInt32](repeating: NodeRows.none, count: rows.count)
+      for (node, row) in field.order.rows.enumerated() {
+        nodeRows.u32(places[Int(row)])
+        nodes[Int(places[Int(row)])] = UInt32(node)
+      }
+      var rowNodes = ByteWriter(reserving: rows.count * 4)
+      for node in nodes { rowNodes.u32(node) }
+      return (nodeRows.bytes, rowNodes.bytes)
+    }
+    footer.nodeRows = try await writer.section(nodeRows)
+    footer.rowNodes = try await writer.section(rowNodes)
+    return footer
   }
 
   private struct Chunk: Sendable {
@@ -71,12 +126,12 @@ enum SegmentWriter {
   ) async throws(RoostError) -> RowEntries {
     var ids: [UInt8] = []
     var idOffsets: [UInt32] = []
-    var rows = ByteWriter(reserving: source.order.rows.count * Segment.rowEntryBytes)
+    var rows = ByteWriter(reserving: source.order.count * Segment.rowEntryBytes)
     var blocks = PayloadBlockBuilder()
     var lastVersion = source.tombstones.map(\.version).max() ?? .zero
     writer.beginSection()
-    for start in stride(from: 0, to: source.order.rows.count, by: chunkRows) {
-      let range = start..<min(start + chunkRows, source.order.rows.count)
+    for start in stride(from: 0, to: source.order.count, by: chunkRows) {
+      let range = start..<min(start + chunkRows, source.order.count)
       let builder = blocks
       let chunk = try await workers.run { collect(source, range, builder, attributes) }.get()
       for index in chunk.versions.indices {
@@ -123,7 +178,7 @@ enum SegmentWriter {
     var builder = builder
     var ids = ByteWriter(reserving: range.count * 12)
     var chunk = Chunk(ids: [], idOffsets: [], versions: [], places: [], payloads: [], builder: builder)
-    for row in source.order.rows[range] {
+    for row in source.order[range] {
       do throws(RoostError) {
         var failure: RoostError?
         try source.entry(row) { id, version, payload in

@@ -2,9 +2,9 @@
 
 import Core
 
-/// Bits of the first byte of a query.
+/// Bits of the first two bytes of a query.
 private struct QueryFlags: OptionSet {
-  let rawValue: UInt8
+  let rawValue: UInt16
   static let exact = QueryFlags(rawValue: 1)
   static let payload = QueryFlags(rawValue: 2)
   static let vector = QueryFlags(rawValue: 4)
@@ -13,7 +13,8 @@ private struct QueryFlags: OptionSet {
   static let module = QueryFlags(rawValue: 32)
   static let excluded = QueryFlags(rawValue: 64)
   static let explain = QueryFlags(rawValue: 128)
-  static let known = QueryFlags(rawValue: 255)
+  static let using = QueryFlags(rawValue: 256)
+  static let known = QueryFlags(rawValue: 511)
 }
 
 private enum TargetTag {
@@ -46,7 +47,8 @@ extension SearchQuery {
     if module != nil { flags.insert(.module) }
     if !excluded.isEmpty { flags.insert(.excluded) }
     if explain { flags.insert(.explain) }
-    body.bytes.u8(flags.rawValue)
+    if !using.isEmpty { flags.insert(.using) }
+    body.bytes.u16(flags.rawValue)
     form.encode(into: &body)
     target.encode(into: &body)
     if let effort { body.clamped(effort) }
@@ -59,11 +61,12 @@ extension SearchQuery {
       body.bytes.count(excluded.count)
       for id in excluded { id.encode(into: &body.bytes) }
     }
+    if !using.isEmpty { body.bytes.string(using) }
   }
 
   package init(from body: inout BodyReader) throws(RoostError) {
     let start = body.fixed.offset
-    let flags = QueryFlags(rawValue: try body.fixed.u8())
+    let flags = QueryFlags(rawValue: try body.fixed.u16())
     guard flags.isSubset(of: .known) else {
       throw RoostError(.corrupted, "unknown query flags \(flags.rawValue)", at: "byte \(start)")
     }
@@ -86,10 +89,17 @@ extension SearchQuery {
         throw RoostError(.corrupted, "an empty list of excluded ids", at: "byte \(body.fixed.offset)")
       }
     }
+    var using = ""
+    if flags.contains(.using) {
+      using = try body.fixed.string("vector field", atMost: Limits.nameBytesMax)
+      guard !using.isEmpty else {
+        throw RoostError(.corrupted, "an empty name of a vector field", at: "byte \(body.fixed.offset)")
+      }
+    }
     self.init(
       target: target, form: form, effort: effort, exact: flags.contains(.exact), filter: filter,
       module: module, excluded: excluded, includePayload: flags.contains(.payload),
-      includeVector: flags.contains(.vector), explain: flags.contains(.explain))
+      includeVector: flags.contains(.vector), explain: flags.contains(.explain), using: using)
   }
 }
 

@@ -16,8 +16,7 @@ package struct PutRequest: Sendable, Equatable {
     body.bytes.count(records.count)
     for record in records {
       record.id.encode(into: &body.bytes)
-      body.bytes.u8(record.vector == nil ? 0 : 1)
-      if let vector = record.vector { body.vector(vector) }
+      body.vectors(record.vectors)
       record.payload.encode(into: &body.bytes)
     }
   }
@@ -26,8 +25,7 @@ package struct PutRequest: Sendable, Equatable {
     collection = try body.collection()
     records = try body.list("record count", atMost: Limits.batchRecordsMax) { (body) throws(RoostError) in
       PutRecord(
-        id: try RecordID(from: &body.fixed), vector: try body.flag("vector") ? try body.vector() : nil,
-        payload: try body.payload())
+        id: try RecordID(from: &body.fixed), vectors: try body.vectors(), payload: try body.payload())
     }
   }
 }
@@ -124,9 +122,16 @@ extension BodyWriter {
     record.id.encode(into: &bytes)
     record.version.encode(into: &bytes)
     record.payload.encode(into: &bytes)
-    // A record read without its vector has an empty one.
-    bytes.u8(record.vector.bytes.isEmpty ? 0 : 1)
-    if !record.vector.bytes.isEmpty { vector(record.vector) }
+    vectors(record.vectors)
+  }
+
+  /// Vectors by name, ascending.
+  package mutating func vectors(_ vectors: RecordVectors) {
+    bytes.count(vectors.count)
+    for entry in vectors {
+      bytes.string(entry.name)
+      vector(entry.vector)
+    }
   }
 
   package mutating func optionalCursor(_ cursor: ScanCursor?) {
@@ -145,8 +150,20 @@ extension BodyReader {
     let id = try RecordID(from: &fixed)
     let version = try Version(from: &fixed)
     let payload = try payload()
-    let vector = try flag("vector") ? try vector() : Vector(element: .f32, bytes: [])
-    return Record(id: id, vector: vector, payload: payload, version: version)
+    return Record(id: id, vectors: try vectors(), payload: payload, version: version)
+  }
+
+  package mutating func vectors() throws(RoostError) -> RecordVectors {
+    let count = try fixed.count("vector count", atMost: Limits.vectorFieldsMax)
+    var vectors = RecordVectors()
+    for index in 0..<count {
+      let name = try fixed.string("vector field", atMost: Limits.nameBytesMax)
+      if index > 0, name <= vectors[index - 1].name {
+        throw RoostError(.corrupted, "vector fields do not ascend", at: "byte \(fixed.offset)")
+      }
+      vectors[name] = try vector()
+    }
+    return vectors
   }
 
   package mutating func ids() throws(RoostError) -> [RecordID] {

@@ -95,19 +95,29 @@ import Testing
   }
 
   @Test func recordsReadBackAndMistakesAreNamed() throws {
+    let schema = CollectionSchema(fields: [
+      VectorField(dimension: 2), VectorField(name: "bits", dimension: 8, element: .binary),
+    ])
+    let named = try PutRecord(
+      json: try JSON(parsing: "{\"id\":1,\"vectors\":{\"bits\":[1,0,0,0,0,0,0,1]},\"payload\":{}}"),
+      schema: schema)
+    #expect(named.vectors == ["bits": Vector(element: .binary, bytes: [0x81])] && named.vector == nil)
+    #expect(try PutRecord(json: named.json, schema: schema) == named)
     let line = "{\"id\":\"17\",\"vector\":[1.0,0.1],\"payload\":{\"tag\":[1,2.5]}}"
-    let record = try PutRecord(json: try JSON(parsing: line), element: .f32)
+    let record = try PutRecord(json: try JSON(parsing: line), schema: schema)
     #expect(record.id == .key("17") && record.vector == Vector([1, 0.1]) && record.json.text == line)
-    let fallback = try PutRecord(json: .object([]), element: .f32, fallbackID: .number(3))
+    let fallback = try PutRecord(json: .object([]), schema: schema, fallbackID: .number(3))
     #expect(fallback.id == .number(3) && fallback.vector == nil)
     for (text, place) in [
       ("{\"id\":-1}", "record.id"), ("{\"id\":1.5}", "record.id"), ("{\"id\":\"\"}", "id"), ("{}", "record"),
       ("{\"id\":1,\"name\":2}", "record"), ("{\"id\":1,\"vector\":[1,\"a\"]}", "record.vector[1]"),
       ("{\"id\":1,\"vector\":[1e99]}", "record.vector[0]"), ("{\"id\":1,\"vector\":{}}", "record.vector"),
-      ("3", "record"),
+      ("3", "record"), ("{\"id\":1,\"vectors\":[1]}", "record.vectors"),
+      ("{\"id\":1,\"vectors\":{\"x\":[1]}}", "record.vectors.x"),
+      ("{\"id\":1,\"vectors\":{\"bits\":[1,2]}}", "record.vectors.bits[1]"),
     ] {
       let json = try JSON(parsing: text)
-      let error = try #require(throws: RoostError.self) { _ = try PutRecord(json: json, element: .f32) }
+      let error = try #require(throws: RoostError.self) { _ = try PutRecord(json: json, schema: schema) }
       #expect(error.place == place, "\(text): \(error)")
     }
     for (digits, element) in [

@@ -213,6 +213,63 @@ import Testing
     #expect(large.code == 64 && large.error.contains("1e6 does not fit f16"), "\(large.error)")
   }
 
+  @Test func namedVectors() async throws {
+    let node = try await Self.started()
+    let created = try await node.json(
+      "create", "docs", "--vector", "title:3:f32:cosine", "--vector", "image:4:i8:l2", "--vector",
+      "print:8:binary")
+    #expect(
+      created.text.hasPrefix(
+        "{\"created\":\"docs\",\"vectors\":[{\"name\":\"title\",\"dimension\":3,\"element\":\"f32\",\"metric\":\"cosine\""
+      ),
+      "\(created.text)")
+    #expect(
+      try await node.roost(
+        "put", "docs", "1", "--vector", "title=[3,0,4]", "--vector", "image=[1,2,3,-4]"
+      ).code == 0)
+    let lines = [
+      "{\"id\":2,\"vector\":[0,1,0],\"vectors\":{\"print\":[1,0,0,0,0,0,0,1]},\"payload\":{}}",
+      "{\"id\":3,\"vectors\":{\"image\":[1,2,3,-5],\"print\":[1,1,1,1,1,1,1,1]},\"payload\":{\"a\":1}}",
+    ]
+    #expect(
+      try await node.json("import", "docs", "-", input: lines.joined(separator: "\n"))["imported"]
+        == .number("2"))
+    #expect(
+      try await node.json("get", "docs", "1").text.contains(
+        "\"vectors\":{\"image\":[1,2,3,-4],\"title\":[0.6,0.0,0.8]}"))
+    func ids(_ arguments: String...) async throws -> [String] {
+      let run = try await RoostProcess.run(
+        ["search", "docs", "--json", "--address", node.address] + arguments, folder: node.folder)
+      guard case .array(let hits)? = try run.json()["hits"] else { return [] }
+      return hits.compactMap { $0["id"]?.text }
+    }
+    #expect(try await ids("--vector", "[1,0,1]") == ["1", "2"])
+    #expect(try await ids("--using", "image", "--vector", "[1,2,3,-5]") == ["3", "1"])
+    #expect(try await ids("--using", "print", "--id", "3") == ["2"])
+    let export = try await node.roost("export", "docs")
+    #expect(export.out.contains("{\"id\":3,\"vectors\":{\"image\":[1,2,3,-5],"), "\(export.out)")
+    try node.write("i.i8bin", [1, 0, 0, 0, 4, 0, 0, 0, 1, 2, 3, 4])
+    #expect(
+      try await node.roost("import", "docs", "i.i8bin", "--using", "image", "--first-id", "9").code == 0)
+    #expect(try await node.json("get", "docs", "9").text.contains("\"vectors\":{\"image\":[1,2,3,4]}"))
+    #expect(try await node.roost("list").out.contains("title 3, image 4, print 8"))
+    let cases: [(arguments: [String], error: String)] = [
+      (["create", "x", "--vector", "a:2", "--dimension", "3"], "either --dimension"),
+      (["create", "x", "--vector", "a"], "NAME:DIMENSION"),
+      (["create", "x", "--vector", "a:2:f99"], "no type of elements"),
+      (["create", "x", "--vector", "a:2", "--vector", "a:3"], "two vector fields"),
+      (["create", "x", "--vector", "a:2:f32:l2:16"], "degree 16"),
+      (["put", "docs", "1", "--vector", "nope=[1]"], "its vector fields are: title, image, print"),
+      (["put", "docs", "1", "--vector", "title=[1]", "--vector", "title=[2]"], "two vectors"),
+      (["search", "docs", "--using", "nope", "--id", "1"], "no vector field 'nope'"),
+    ]
+    for (arguments, error) in cases {
+      let run = try await RoostProcess.run(arguments + ["--address", node.address], folder: node.folder)
+      #expect(run.code == 64 && run.error.contains(error), "\(arguments): \(run.code) \(run.error)")
+    }
+    #expect(try await node.roost("search", "docs", "--using", "print", "--id", "1").code == 2)
+  }
+
   @Test func mistakesAreNamed() async throws {
     let node = try await Self.started()
     #expect(try await node.roost("create", "pts", "-d", "2", "-m", "cosine").code == 0)

@@ -18,7 +18,6 @@ import Testing
     let disk = MemoryDisk(seed: 1, directories: ["/s"])
     let writer = try await PagedFileWriter.create("/s/f", files: disk)
     var footer = SegmentFooter()
-    (footer.dimension, footer.degree) = (1, 32)
     for kind in SectionKind.allCases { footer.sections[kind] = Section(firstPage: 0, byteCount: 0) }
     _ = try await writer.section([1, 2, 3])
     let section = try await AttributeDirectory.write(builder, to: writer, workers: InlineWorkers())

@@ -23,7 +23,9 @@ extension SplitMix64 {
   mutating func unitFloat() -> Float { Float(next() >> 40) / Float(1 << 24) * 2 - 1 }
 
   /// A vector of any element type that suits every metric.
-  mutating func vector(_ schema: CollectionSchema) -> Vector {
+  mutating func vector(_ schema: CollectionSchema) -> Vector { vector(schema.fields[0]) }
+
+  mutating func vector(_ schema: VectorField) -> Vector {
     switch schema.element {
     case .f32: Vector((0..<schema.dimension).map { _ in unitFloat() })
     case .f16, .bf16:

@@ -37,7 +37,8 @@ import Testing
           let given = try #require(records[Int(record.id.text) ?? 0].vector)
           // Cosine changes lengths, never directions.
           if metric == .cosine {
-            #expect(abs(cosine(record.vector, given) - 1) < 1e-6, "seed \(seed) id \(record.id.text)")
+            #expect(
+              abs(cosine(try #require(record.vector), given) - 1) < 1e-6, "seed \(seed) id \(record.id.text)")
           } else {
             #expect(record.vector == given, "seed \(seed) id \(record.id.text)")
           }

@@ -10,7 +10,13 @@ enum GoldenSamples {
     recall: RecallTarget(share: 0.99),
     embedder: EmbedderReference(module: "ngrams", sourceField: "text"),
     indexing: .fields(["text", "c"]))
+  static let films = CollectionSchema(
+    fields: [
+      VectorField(name: "title", dimension: 3, metric: .cosine),
+      VectorField(name: "image", dimension: 16, element: .binary, degree: 64, buildEffort: 200),
+    ], embedder: EmbedderReference(module: "ngrams", sourceField: "text", vectorField: "title"))
   static let vector = Vector([0.5, -1, 2] as [Float])
+  static let bits = Vector(bits: (0..<16).map { $0 % 3 == 0 })
   static let payload = Payload([
     "a": .null, "b": .bool(true), "c": .int(-7), "d": .double(1.5), "e": .string("Zoë"),
     "f": .bytes([0, 255]),
@@ -83,6 +89,23 @@ enum GoldenSamples {
           collection: "prints", schema: CollectionSchema(dimension: 16, element: .binary)))
     ),
     (
+      "create-collection-vectors",
+      .createCollection(CreateCollectionRequest(collection: "films", schema: films))
+    ),
+    (
+      "put-vectors",
+      .put(
+        PutRequest(
+          collection: "films",
+          records: [
+            PutRecord(
+              id: .number(1), vectors: ["title": vector, "image": bits],
+              payload: Payload(["text": .string("both")])),
+            PutRecord(id: .number(2), vectors: ["image": bits]),
+            PutRecord(id: .number(3), vectors: ["": vector, "image": bits]),
+          ]))
+    ),
+    (
       "put-elements",
       .put(
         PutRequest(
@@ -91,7 +114,7 @@ enum GoldenSamples {
             PutRecord(id: .number(1), vector: Vector([-128, 0, 127] as [Int8])),
             PutRecord(id: .number(2), vector: vector.rounded(to: .f16)),
             PutRecord(id: .number(3), vector: vector.rounded(to: .bf16)),
-            PutRecord(id: .number(4), vector: Vector(bits: (0..<16).map { $0 % 3 == 0 })),
+            PutRecord(id: .number(4), vector: bits),
           ]))
     ),
     ("delete", .delete(DeleteRequest(collection: "books", ids: [.number(1), .key("a")]))),
@@ -107,6 +130,7 @@ enum GoldenSamples {
               module: ModuleCall(module: "cheap", parameters: Payload(["max": .int(9)]))),
             SearchQuery(target: .record(.number(3)), k: 200, exact: true, includePayload: false),
             SearchQuery(target: .text("small databases"), includeVector: true, explain: true),
+            SearchQuery(target: .record(.number(3)), using: "image"),
           ]))
     ),
     (
@@ -180,7 +204,10 @@ enum GoldenSamples {
     ("create-collection", .createCollection),
     (
       "list-collections",
-      .listCollections([CollectionDescription(name: "books", schema: books, liveRecords: 3)])
+      .listCollections([
+        CollectionDescription(name: "books", schema: books, liveRecords: 3),
+        CollectionDescription(name: "films", schema: films, liveRecords: 2),
+      ])
     ),
     ("put", .put([version, .zero])),
     ("delete", .delete(2)),
@@ -189,7 +216,9 @@ enum GoldenSamples {
       .get(
         GetResponse(records: [
           Record(id: .number(1), vector: vector, payload: payload, version: version), nil,
-          Record(id: .key("a"), vector: Vector(element: .f32, bytes: []), payload: Payload(), version: .zero),
+          Record(id: .key("a"), vectors: RecordVectors(), payload: Payload(), version: .zero),
+          Record(
+            id: .number(2), vectors: ["image": bits, "title": vector], payload: Payload(), version: version),
         ]))
     ),
     (

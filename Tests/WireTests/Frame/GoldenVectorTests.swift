@@ -211,13 +211,37 @@ private struct Golden {
             $0.string("c")
             $0.count(1)
             RecordID.number(1).encode(into: &$0)
-            $0.u8(1)
+            $0.count(1)
+            $0.string("")
             $0.u8(VectorElement.binary.rawValue)
             $0.count(12)
             $0.count(0)
             $0.count(0)
             $0.pad(to: 64)
             $0.raw([1, 2])
+          })
+      ),
+      (
+        "vectors-order", "two vectors of one name", "request", .protocolViolation,
+        GoldenSamples.raw(
+          .put,
+          body {
+            $0.u32(64)
+            $0.string("c")
+            $0.count(1)
+            RecordID.number(1).encode(into: &$0)
+            $0.count(2)
+            for _ in 0..<2 {
+              $0.string("a")
+              $0.u8(VectorElement.u8.rawValue)
+              $0.count(1)
+            }
+            $0.count(0)
+            $0.count(0)
+            $0.pad(to: 64)
+            $0.raw([1])
+            $0.pad(to: 64)
+            $0.raw([2])
           })
       ),
       (

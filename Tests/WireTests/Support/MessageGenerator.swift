@@ -126,15 +126,32 @@ struct MessageGenerator {
   }
 
   mutating func schema() -> CollectionSchema {
-    let element = VectorElement.allCases[below(VectorElement.allCases.count)]
-    let step = element.dimensionStep
+    let count = below(4) + 1
+    let unnamed = flip()
+    var fields: [VectorField] = []
+    for index in 0..<count {
+      let element = VectorElement.allCases[below(VectorElement.allCases.count)]
+      let step = element.dimensionStep
+      fields.append(
+        VectorField(
+          name: index == 0 && unnamed ? "" : "field\(index)",
+          dimension: (below(Limits.dimensionMax / step) + 1) * step, element: element,
+          metric: element.metrics[below(element.metrics.count)], degree: flip() ? 32 : 64,
+          buildEffort: below(900) + 16))
+    }
     return CollectionSchema(
-      dimension: (below(Limits.dimensionMax / step) + 1) * step, element: element,
-      metric: element.metrics[below(element.metrics.count)], degree: flip() ? 32 : 64,
-      buildEffort: below(900) + 16,
-      layout: flip() ? .fast : .compact, recall: RecallTarget(thousandths: 500 + below(500)),
-      embedder: maybe { EmbedderReference(module: $0.name(), sourceField: "f" + $0.text()) },
-      indexing: flip() ? .all : flip() ? .none : .fields((0..<below(4)).map { "field\($0)" }))
+      fields: fields, layout: flip() ? .fast : .compact,
+      recall: RecallTarget(thousandths: 500 + below(500)),
+      embedder: maybe {
+        EmbedderReference(
+          module: $0.name(), sourceField: "f" + $0.text(), vectorField: fields[$0.below(count)].name)
+      }, indexing: flip() ? .all : flip() ? .none : .fields((0..<below(4)).map { "field\($0)" }))
+  }
+
+  mutating func vectors() -> RecordVectors {
+    var vectors = RecordVectors()
+    for name in ["", "a", "title"] where flip() { vectors[name] = vector() }
+    return vectors
   }
 
   mutating func version() -> Version {
@@ -143,8 +160,7 @@ struct MessageGenerator {
 
   mutating func record() -> Record {
     Record(
-      id: id(), vector: flip() ? vector() : Vector(element: .f32, bytes: []), payload: payload(),
-      version: version())
+      id: id(), vectors: vectors(), payload: payload(), version: version())
   }
 
   mutating func point() -> SearchPoint {
@@ -180,7 +196,7 @@ struct MessageGenerator {
       filter: maybe { $0.filter() },
       module: maybe { ModuleCall(module: $0.name(), parameters: $0.payload()) },
       excluded: list(upTo: 3) { $0.id() }, includePayload: flip(), includeVector: flip(),
-      explain: flip())
+      explain: flip(), using: flip() ? name() : "")
   }
 
   mutating func hit() -> SearchHit {
@@ -228,7 +244,7 @@ struct MessageGenerator {
         PutRequest(
           collection: name(),
           records: list(upTo: 5) {
-            PutRecord(id: $0.id(), vector: $0.maybe { $0.vector() }, payload: $0.payload())
+            PutRecord(id: $0.id(), vectors: $0.vectors(), payload: $0.payload())
           }))
     case .delete: .delete(DeleteRequest(collection: name(), ids: list(upTo: 5) { $0.id() }))
     case .get: .get(GetRequest(collection: name(), ids: list(upTo: 5) { $0.id() }, includeVector: flip()))

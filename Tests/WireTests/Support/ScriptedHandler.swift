@@ -64,7 +64,7 @@ final class ScriptedHandler: RequestHandler {
 
   private func record(_ id: RecordID, _ includeVector: Bool) -> Record? {
     if case .key = id { return nil }
-    let vector = includeVector ? Vector([Float](repeating: 1, count: 128)) : Vector(element: .f32, bytes: [])
+    let vector = includeVector ? Vector([Float](repeating: 1, count: 128)) : nil
     return Record(id: id, vector: vector, payload: Payload(["n": .int(1)]), version: .zero)
   }
 

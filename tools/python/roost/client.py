@@ -66,9 +66,10 @@ class Client:
     def ping(self):
         self._call("ping")
 
-    def create(self, collection, dimension, **schema):
-        """schema: element, metric, layout ("fast" or "compact"), recall (0.5 to 0.999), degree, build_effort,
-        embedder=(module, source field), index="all", "none" or a list of the payload fields to index."""
+    def create(self, collection, dimension=None, **schema):
+        """schema: element, metric, degree, build_effort; vectors={name: {"dimension": …, "element": …, …}} for named
+        vectors; layout ("fast" or "compact"), recall (0.5 to 0.999); embedder=(module, source field) or (module,
+        source field, named vector); index="all", "none" or a list of the payload fields to index."""
         self._call("createCollection", lambda w: write_schema(w.text(collection), dimension, **schema))
 
     def drop(self, collection):
@@ -78,7 +79,7 @@ class Client:
         return self._call("listCollections")
 
     def put(self, collection, records):
-        """records: dicts of id, vector (list or Vector, or none with an embedder) and payload."""
+        """records: dicts of id, vector (list, array or Vector, or none with an embedder), vectors by name, payload."""
         return self._call("put", lambda w: write_put(w, collection, records), {4: os.urandom(16)})
 
     def delete(self, collection, ids):

@@ -20,23 +20,43 @@ def read_version(r):
     return r.unpack("QI")
 
 
-def read_schema(r):
+def read_field(r):
+    name = r.text()
     dimension, element, metric, degree, effort = r.unpack("IBBHH")
+    if element not in ELEMENT_NAMES or metric not in METRIC_NAMES:
+        raise RoostError("protocolViolation", "unknown vector element or metric", "message")
+    return name, {"dimension": dimension, "element": ELEMENT_NAMES[element], "metric": METRIC_NAMES[metric],
+                  "degree": degree, "build_effort": effort}
+
+
+def read_schema(r):
+    """As write_schema takes it: what is said of an unnamed vector stands by itself, named ones in `vectors`."""
+    fields = dict(r.list(lambda: read_field(r)))
+    schema = fields.pop("", {})
+    if fields:
+        schema["vectors"] = fields
     layout, recall = r.unpack("BH")
-    if element not in ELEMENT_NAMES or metric not in METRIC_NAMES or layout not in LAYOUT_NAMES:
-        raise RoostError("protocolViolation", "unknown vector element, metric or layout", "message")
-    embedder = r.optional(lambda: (r.text(), r.text()))
+    if layout not in LAYOUT_NAMES:
+        raise RoostError("protocolViolation", "unknown layout", "message")
+    schema["layout"], schema["recall"] = LAYOUT_NAMES[layout], recall / 1000
+    schema["embedder"] = r.optional(lambda: (r.text(), r.text(), r.text()))
     (mode,) = r.unpack("B")
     if mode > 2:
         raise RoostError("protocolViolation", f"unknown indexing {mode}", "message")
-    return {"dimension": dimension, "element": ELEMENT_NAMES[element], "metric": METRIC_NAMES[metric],
-            "degree": degree, "build_effort": effort, "layout": LAYOUT_NAMES[layout], "recall": recall / 1000,
-            "embedder": embedder, "index": r.list(r.text) if mode == 2 else ("all", "none")[mode]}
+    schema["index"] = r.list(r.text) if mode == 2 else ("all", "none")[mode]
+    return schema
+
+
+def read_vectors(r):
+    """(the unnamed vector or None, the named ones)"""
+    vectors = dict(r.list(lambda: (r.text(), r.vector())))
+    return vectors.pop("", None), vectors
 
 
 def read_record(r):
     identity, version, payload = r.id(), read_version(r), r.payload()
-    return {"id": identity, "version": version, "payload": payload, "vector": r.optional(r.vector)}
+    vector, vectors = read_vectors(r)
+    return {"id": identity, "version": version, "payload": payload, "vector": vector, "vectors": vectors}
 
 
 def read_hit(r):

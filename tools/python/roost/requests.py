@@ -9,21 +9,41 @@ def write_hello(w, client_name="roost-python", features=FEATURE_STREAMS, window=
     w.pack("BBQQII", VERSION, VERSION, features, 0, BODY_MAX, window).text(client_name)
 
 
-def write_schema(w, dimension, element="f32", metric=None, degree=32, build_effort=100, layout="fast",
-                 recall=0.985, embedder=None, index="all"):
+def write_field(w, name, dimension, element="f32", metric=None, degree=32, build_effort=100):
     metric = metric or ("hamming" if element == "binary" else "l2")
-    w.pack("IBBHHBH", dimension, ELEMENTS[element][0], METRICS[metric], degree, build_effort, LAYOUTS[layout],
-           round(recall * 1000))
-    w.optional(embedder, lambda pair: w.text(pair[0]).text(pair[1]))
+    w.text(name).pack("IBBHH", dimension, ELEMENTS[element][0], METRICS[metric], degree, build_effort)
+
+
+def write_schema(w, dimension=None, vectors=None, layout="fast", recall=0.985, embedder=None, index="all", **field):
+    """vectors: for each named vector a dict of dimension, element, metric, degree and build_effort; with a dimension,
+    the first is the unnamed one that `field` says more about."""
+    fields = list((vectors or {}).items())
+    if dimension is not None:
+        fields.insert(0, ("", {"dimension": dimension, **field}))
+    w.list(fields, lambda item: write_field(w, item[0], **item[1]))
+    w.pack("BH", LAYOUTS[layout], round(recall * 1000))
+    w.optional(embedder, lambda parts: w.text(parts[0]).text(parts[1]).text(parts[2] if len(parts) > 2 else ""))
     if index in ("all", "none"):
         w.pack("B", 0 if index == "all" else 1)
     else:
         w.pack("B", 2).list(list(index), w.text)
 
 
+def write_vectors(w, vectors):
+    def one(item):
+        w.text(item[0]).vector(item[1])
+
+    w.list(sorted(vectors.items(), key=lambda item: item[0].encode()), one)
+
+
 def write_put(w, collection, records):
     def one(record):
-        w.id(record["id"]).optional(record.get("vector"), w.vector).payload(record.get("payload") or {})
+        vectors = dict(record.get("vectors") or {})
+        if record.get("vector") is not None:
+            vectors[""] = record["vector"]
+        w.id(record["id"])
+        write_vectors(w, vectors)
+        w.payload(record.get("payload") or {})
 
     w.text(collection).list(records, one)
 
@@ -45,16 +65,16 @@ def write_point(w, point):
 def write_query(w, vector=None, id=None, text=None, positive=None, negative=(), strategy="average-vector", k=10,
                 radius=None, limit=1000, diversity=None, candidates=None, group_by=None, group_size=1, effort=None,
                 exact=False, filter=None, module=None, parameters=None, exclude=(), payload=True,
-                with_vector=False, explain=False):
+                with_vector=False, explain=False, using=None):
     """Near what: vector, id or text; or positive and negative, lists of points (see write_point), with a
-    strategy of "average-vector" or "best-score".
+    strategy of "average-vector" or "best-score"; `using` names the vector to search, if not the first.
 
     Which of those near: the k nearest; or with radius all within it, at most limit; or with diversity (0 to
     1, which is 1 − lambda) k of the nearest candidates that are unlike each other; or with group_by, a
     payload field, up to group_size hits for each of k values of it."""
     flags = (exact * 1 | payload * 2 | with_vector * 4 | (effort is not None) * 8 | (filter is not None) * 16
-             | (module is not None) * 32 | bool(exclude) * 64 | explain * 128)
-    w.pack("B", flags)
+             | (module is not None) * 32 | bool(exclude) * 64 | explain * 128 | bool(using) * 256)
+    w.pack("H", flags)
     if sum(form is not None for form in (radius, diversity, group_by)) > 1:
         raise RoostError("invalidArgument", "radius, diversity and group_by exclude each other", "search")
     if radius is not None:
@@ -82,6 +102,8 @@ def write_query(w, vector=None, id=None, text=None, positive=None, negative=(), 
         w.text(module).payload(parameters or {})
     if exclude:
         w.list(exclude, w.id)
+    if using:
+        w.text(using)
 
 
 def write_search(w, collection, queries):

@@ -13,6 +13,7 @@ struct CreateCommand: AsyncParsableCommand {
         roost create codes --dimension 128 --element u8
         roost create prints --dimension 1024 --element binary
         roost create archive --dimension 384 --metric cosine --layout compact --recall 0.95
+        roost create docs --vector title:384:f32:cosine --vector image:512:i8:l2
         roost create packages --dimension 256 --metric cosine --embedder ngrams --text-field description
         roost create logs --dimension 64 --index level,host,time
       """)
@@ -21,7 +22,12 @@ struct CreateCommand: AsyncParsableCommand {
   var name: String
   @Option(
     name: .shortAndLong, help: "Elements of a vector, bits of a binary one: 1 to \(Limits.dimensionMax).")
-  var dimension: Int
+  var dimension: Int?
+  @Option(
+    help: ArgumentHelp(
+      "A named vector instead of --dimension; more than one may be given.",
+      valueName: "name:dimension[:element[:metric[:degree]]]"))
+  var vector: [String] = []
   @Option(help: "Type of the elements.")
   var element = ElementChoice.f32
   @Option(name: .shortAndLong, help: "How distance is measured; without it, l2, or hamming for bits.")
@@ -43,6 +49,8 @@ struct CreateCommand: AsyncParsableCommand {
       "Payload fields to index for filters: all, none, or names with commas between them.",
       valueName: "fields"))
   var index = IndexChoice(indexing: .all)
+  @Option(help: "Named vector that the embedder makes; without it, the first.")
+  var embedInto: String?
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
 
@@ -50,20 +58,35 @@ struct CreateCommand: AsyncParsableCommand {
     guard (embedder == nil) == (textField == nil) else {
       throw ValidationError("--embedder and --text-field go together")
     }
+    guard embedInto == nil || embedder != nil else { throw ValidationError("--embed-into needs --embedder") }
+    guard (dimension == nil) != vector.isEmpty else {
+      throw ValidationError("say either --dimension, or --vector once or more")
+    }
+    guard vector.isEmpty || metric == nil && element == .f32 && degree == 32 else {
+      throw ValidationError("type, metric and degree of a named vector are part of --vector")
+    }
   }
 
   func run() async throws {
+    var fields: [VectorField] = []
+    if let dimension {
+      fields = [
+        VectorField(dimension: dimension, element: element.element, metric: metric?.metric, degree: degree)
+      ]
+    }
+    for text in vector { fields.append(try VectorField(text: text)) }
+    for index in fields.indices { fields[index].buildEffort = buildEffort }
     let schema = CollectionSchema(
-      dimension: dimension, element: element.element, metric: metric?.metric, degree: degree,
-      buildEffort: buildEffort, layout: layout.layout, recall: RecallTarget(share: recall),
+      fields: fields, layout: layout.layout, recall: RecallTarget(share: recall),
       embedder: embedder.flatMap { module in
-        textField.map { EmbedderReference(module: module, sourceField: $0) }
+        textField.map {
+          EmbedderReference(module: module, sourceField: $0, vectorField: embedInto ?? fields[0].name)
+        }
       }, indexing: index.indexing)
     try await node.client().createCollection(name, schema: schema)
     try output.printDone(
       .object([JSON.Member("created", .string(name))] + schema.json),
-      "created '\(name)': \(schema.element.name) vectors of dimension \(dimension), metric \(schema.metric.name)"
-    )
+      "created '\(name)': \(schema.vectorsText)")
   }
 }
 
@@ -129,9 +152,13 @@ struct ListCommand: AsyncParsableCommand {
         ("embedder", .left))
       for collection in collections {
         let schema = collection.schema
+        func each(_ text: (VectorField) -> String) -> String {
+          schema.fields.map { ($0.name.isEmpty ? "" : $0.name + " ") + text($0) }.joined(separator: ", ")
+        }
         table.add(
-          collection.name, Figures.count(Int(collection.liveRecords)), String(schema.dimension),
-          schema.element.name, schema.metric.name,
+          collection.name, Figures.count(Int(collection.liveRecords)), each { String($0.dimension) },
+          schema.fields.map(\.element.name).joined(separator: ", "),
+          schema.fields.map(\.metric.name).joined(separator: ", "),
           schema.embedder.map { "\($0.module) on \($0.sourceField)" } ?? "–")
       }
       return table.text(width: Console.columns)

@@ -42,7 +42,7 @@ struct ExportCommand: AsyncParsableCommand {
       for try await page in pages {
         for record in page.records {
           let line = PutRecord(
-            id: record.id, vector: noVectors ? nil : record.vector, payload: record.payload)
+            id: record.id, vectors: noVectors ? RecordVectors() : record.vectors, payload: record.payload)
           try await target.write(line.json)
         }
         count += page.records.count

@@ -11,6 +11,7 @@ struct ImportCommand: AsyncParsableCommand {
     discussion: """
       The extension names the format. A .jsonl file has one record a line:
         {"id": 7, "vector": [0.1, 0.2], "payload": {"title": "a"}}
+      Named vectors stand in "vectors": {"title": [0.1, 0.2], "image": [3, 4, 5]}.
       Without an id, the number of the line is the id. Vector files (.fbin, .u8bin, .i8bin,
       .f16bin, .bf16bin, .bbin, .fvecs, .bvecs, .npy) hold vectors only; the number of the row is the id. So
       ids are the same each time, and an import that was interrupted is finished with --resume.
@@ -23,6 +24,8 @@ struct ImportCommand: AsyncParsableCommand {
 
   @Argument(help: "The collection.") var collection: String
   @Argument(help: "The file; '-' reads JSON lines from standard input.") var file: String
+  @Option(help: "The named vector that the rows of a vector file are; without it, the first.") var using:
+    String?
   @Option(help: "Records in a request, at most \(Limits.batchRecordsMax).") var batch = 500
   @Option(help: "Requests on their way at a time.") var concurrency = 4
   @Option(help: "Id of the first row or line when it has none of its own.") var firstId: UInt64 = 0
@@ -81,14 +84,14 @@ struct ImportCommand: AsyncParsableCommand {
         file, schema: schema, firstID: firstId, skip: skip, limit: limit, files: runtime.files)
     }
     guard VectorFileFormat(path: file) != nil else {
+      let formats = VectorFileFormat.allCases.map { ".\($0.rawValue)" }.joined(separator: ", ")
       throw RoostError(
         .invalidArgument, "the extension names no format", at: file,
-        remedy:
-          "the formats are .jsonl, \(VectorFileFormat.allCases.map { ".\($0.rawValue)" }.joined(separator: ", "))"
-      )
+        remedy: "the formats are .jsonl, \(formats)")
     }
+    let field = schema.fields[try schema.index(ofField: using ?? "", at: "--using")]
     return try await VectorFileSource(
-      file, schema: schema, firstID: firstId, skip: skip, limit: limit, files: runtime.files)
+      file, schema: schema, field: field, firstID: firstId, skip: skip, limit: limit, files: runtime.files)
   }
 
   /// Reads the next batch while earlier ones are on their way.

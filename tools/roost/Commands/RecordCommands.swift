@@ -13,6 +13,7 @@ struct PutCommand: AsyncParsableCommand {
 
       EXAMPLES
         roost put points 7 --vector '[0.1, 0.2, 0.3]' --payload '{"tag": "red", "size": 12}'
+        roost put docs 1 --vector title='[0.1, 0.2]' --vector image='[3, -7, 1]'
         roost put packages editor-one --payload '{"description": "a small text editor"}'
       """)
 
@@ -20,8 +21,11 @@ struct PutCommand: AsyncParsableCommand {
   @Argument(help: "The id. Digits alone are a number, the rest a key.") var id: String
   @Flag(help: "Take an id of digits as a key, too.") var keys = false
   @Option(
-    name: .shortAndLong, help: "The vector, a JSON array; not needed if the collection has an embedder.")
-  var vector: String?
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "The vector, a JSON array; not needed if the collection has an embedder. Once for each named vector.",
+      valueName: "[name=]array"))
+  var vector: [String] = []
   @Option(name: .shortAndLong, help: "The attributes, a JSON object.") var payload: String?
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
@@ -31,9 +35,12 @@ struct PutCommand: AsyncParsableCommand {
     let client = try await node.client()
     let schema = try await client.describe(collection).schema
     var record = PutRecord(id: id, vector: nil)
-    if let vector {
-      record.vector = try Vector(
-        json: try JSON.argument(vector, "--vector"), element: schema.element, at: "--vector")
+    for text in vector {
+      let (name, vector) = try Vector.argument(text, schema)
+      guard record.vectors[name] == nil else {
+        throw RoostError(.invalidArgument, "two vectors for one field", at: "--vector")
+      }
+      record.vectors[name] = vector
     }
     if let payload {
       record.payload = try Payload(json: try JSON.argument(payload, "--payload"), at: "--payload")
@@ -151,9 +158,9 @@ enum RecordCells {
     return fields.columns(for: payloads) + (vectors ? [("vector", .left)] : [])
   }
 
-  /// - Parameter vector: nil when vectors are not to be shown.
-  static func cells(_ payload: Payload?, _ vector: Vector?, _ fields: FieldColumns?) -> [String] {
-    let vector = vector.map(\.json.text)
+  /// - Parameter vector: as JSON; nil when vectors are not to be shown.
+  static func cells(_ payload: Payload?, _ vector: JSON?, _ fields: FieldColumns?) -> [String] {
+    let vector = vector?.text
     guard let fields else { return [(vector.map { $0 + " " } ?? "") + (payload?.json.text ?? "")] }
     return fields.cells(payload ?? Payload(), areLast: vector == nil) + [vector].compactMap { $0 }
   }
@@ -165,7 +172,7 @@ extension [Record] {
       columns: [("id", .left)] + RecordCells.columns(for: map(\.payload), fields, vectors: vectors))
     for record in self {
       table.add(
-        [record.id.text] + RecordCells.cells(record.payload, vectors ? record.vector : nil, fields))
+        [record.id.text] + RecordCells.cells(record.payload, vectors ? record.vectors.cell : nil, fields))
     }
     return table
   }
@@ -181,8 +188,10 @@ extension Record {
   }
 
   func json(includeVector: Bool) -> JSON {
-    .object([
-      "id": id.json, "vector": includeVector ? vector.json : nil, "payload": payload.json,
+    let vectors = vectors.json
+    return .object([
+      "id": id.json, "vector": includeVector ? vectors.vector : nil,
+      "vectors": includeVector ? vectors.vectors : nil, "payload": payload.json,
       "version": .string("\(version.time)-\(version.node)"),
     ])
   }
@@ -191,10 +200,14 @@ extension Record {
   func description(includeVector: Bool) -> String {
     var lines = ["id       \(Table.onOneLine(id.text))"]
     if includeVector {
-      let shown = vector.floats.prefix(8).map { "\($0)" }.joined(separator: ", ")
-      lines.append(
-        "vector   [\(shown)\(vector.dimension > 8 ? ", …" : "")] (\(vector.dimension) × \(vector.element.name))"
-      )
+      for entry in vectors {
+        let vector = entry.vector
+        let shown = vector.floats.prefix(8).map { "\($0)" }.joined(separator: ", ")
+        let name = entry.name.isEmpty ? "vector  " : Table.onOneLine(entry.name)
+        lines.append(
+          "\(name) [\(shown)\(vector.dimension > 8 ? ", …" : "")] (\(vector.dimension) × \(vector.element.name))"
+        )
+      }
     }
     for (name, value) in payload.fields.sorted(by: { $0.key < $1.key }) {
       var text = value.json.text
@@ -202,5 +215,30 @@ extension Record {
       lines.append("  \(Table.onOneLine(name)): \(Table.onOneLine(text))")
     }
     return lines.joined(separator: "\n")
+  }
+}
+
+extension RecordVectors {
+  /// For a table: the only vector, or all by name.
+  fileprivate var cell: JSON? {
+    count == 1 ? self[0].vector.json : .object(map { JSON.Member($0.name, $0.vector.json) })
+  }
+}
+
+extension Vector {
+  /// Reads a JSON array, with NAME= before it for a named vector.
+  static func argument(
+    _ text: String, _ schema: CollectionSchema
+  ) throws(RoostError) -> (name: String, vector: Vector) {
+    var (name, array) = ("", text)
+    if let mark = text.firstIndex(of: "="), !text.hasPrefix("[") {
+      name = String(text[..<mark])
+      array = String(text[text.index(after: mark)...])
+    }
+    let field = schema.fields[try schema.index(ofField: name, at: "--vector")]
+    return (
+      name,
+      try Vector(json: try JSON.argument(array, "--vector"), element: field.element, at: "--vector")
+    )
   }
 }

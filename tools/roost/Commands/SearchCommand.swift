@@ -21,11 +21,14 @@ struct SearchCommand: AsyncParsableCommand {
         roost search packages --text "a game" --group-by section --k 5 --group-size 2
         roost search packages --text "a game" --diversity 0.7 --exclude 0ad
         roost search packages --id gimp --filter 'size < 500' --explain
+        roost search docs --using image --id 7
       """)
 
   @Argument(help: "The collection.") var collection: String
   @OptionGroup(title: "NEAR WHAT") var target: TargetOptions
   @OptionGroup(title: "WHICH OF THOSE NEAR") var form: FormOptions
+  @Option(help: "The named vector to search; without it, the first (for a text, the embedder's).")
+  var using: String?
   @Option(help: "Candidates kept on the way: more finds more and takes longer.") var effort: Int?
   @Flag(help: "Compare with every record.") var exact = false
   @OptionGroup var filter: FilterOption
@@ -54,12 +57,14 @@ struct SearchCommand: AsyncParsableCommand {
     let client = try await node.client()
     let runtime = try Runtime.system()
     let schema = try await client.describe(collection).schema
+    let field = schema.fields[try schema.index(ofField: using ?? "", at: "--using")]
     var excluded: [RecordID] = []
     for text in exclude { excluded.append(try RecordID(text: text)) }
     let query = SearchQuery(
-      target: try await target.parsed(schema, collection, runtime), form: form.parsed, effort: effort,
+      target: try await target.parsed(schema, field, collection, runtime), form: form.parsed, effort: effort,
       exact: exact, filter: filter, module: try moduleCall(), excluded: excluded,
-      includePayload: !noPayloads, includeVector: vectors, explain: explain)
+      includePayload: !noPayloads, includeVector: vectors, explain: explain,
+      using: using ?? "")
     try query.validate()
     let start = runtime.clock.monotonicNanos()
     var answer = try await client.search([query], in: collection)
@@ -96,7 +101,7 @@ struct SearchCommand: AsyncParsableCommand {
       let group = isGrouped ? [hit.group?.json.text ?? ""] : []
       table.add(
         [String(rank + 1)] + group + [hit.id.text, Figures.distance(hit.distance)]
-          + RecordCells.cells(hit.payload, hit.vector, fields))
+          + RecordCells.cells(hit.payload, hit.vector?.json, fields))
     }
     return table
   }

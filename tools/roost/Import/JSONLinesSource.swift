@@ -68,7 +68,7 @@ final class JSONLinesSource: RecordSource {
       let json = try JSON(parsing: line)
       // Without an id of its own, a record is named by its line, so that a second import replaces it.
       record = try PutRecord(
-        json: json, element: schema.element, fallbackID: .number(firstID &+ UInt64(lineNumber - 1)))
+        json: json, schema: schema, fallbackID: .number(firstID &+ UInt64(lineNumber - 1)))
     } catch {
       throw error.located(at: place)
     }

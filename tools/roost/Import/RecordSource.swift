@@ -21,8 +21,8 @@ extension CollectionSchema {
   func check(_ record: PutRecord, at place: String) throws(RoostError) {
     do throws(RoostError) {
       try record.payload.validate()
-      if let vector = record.vector {
-        try validate(vector)
+      if !record.vectors.isEmpty {
+        _ = try arrange(record.vectors)
       } else if embedder == nil {
         throw RoostError(
           .invalidArgument, "the record has no vector, and the collection no embedder to make one",

@@ -5,30 +5,33 @@ import Core
 final class VectorFileSource: RecordSource {
   private let reader: VectorFileReader
   private let schema: CollectionSchema
+  private let field: VectorField
   private let firstID: UInt64
   private let end: Int
 
   /// Throws when the rows cannot fit the collection, before anything is sent.
   init(
-    _ path: String, schema: CollectionSchema, firstID: UInt64, skip: Int, limit: Int?, files: any FileSystem
+    _ path: String, schema: CollectionSchema, field: VectorField, firstID: UInt64, skip: Int, limit: Int?,
+    files: any FileSystem
   ) async throws(RoostError) {
     let reader = try await VectorFileReader.open(path, files: files)
     self.reader = reader
     self.schema = schema
+    self.field = field
     self.firstID = firstID
     // Bytes of packed bits, as `numpy.packbits` makes them.
-    let isPacked = reader.element == .u8 && schema.element == .binary
-    guard reader.dimension * (isPacked ? 8 : 1) == schema.dimension else {
+    let isPacked = reader.element == .u8 && field.element == .binary
+    guard reader.dimension * (isPacked ? 8 : 1) == field.dimension else {
       throw RoostError(
         .invalidArgument,
-        "the file has vectors of dimension \(reader.dimension), the collection of \(schema.dimension)",
+        "the file has vectors of dimension \(reader.dimension), the collection of \(field.dimension)",
         at: path)
     }
     guard
-      reader.element == schema.element || isPacked || (reader.element != .binary && schema.element.isFloat)
+      reader.element == field.element || isPacked || (reader.element != .binary && field.element.isFloat)
     else {
       throw RoostError(
-        .invalidArgument, "the file holds \(reader.element.name), the collection \(schema.element.name)",
+        .invalidArgument, "the file holds \(reader.element.name), the collection \(field.element.name)",
         at: path)
     }
     try reader.seek(toRow: min(skip, reader.count))
@@ -41,15 +44,15 @@ final class VectorFileSource: RecordSource {
   var fraction: Double? { end == 0 ? 1 : Double(reader.position) / Double(end) }
 
   func next(_ limit: Int) async throws(RoostError) -> [PutRecord] {
-    let rowBytes = schema.element.byteCount(dimension: schema.dimension)
+    let rowBytes = field.element.byteCount(dimension: field.dimension)
     let wanted = min(limit, end - reader.position, max(1, batchBytesMax / rowBytes))
     guard wanted > 0, let rows = try await reader.next(wanted) else { return [] }
     var records: [PutRecord] = []
     records.reserveCapacity(rows.count)
     for index in 0..<rows.count {
       let row = rows.firstRow + index
-      let vector = rows.vector(index).fitted(to: schema)
-      let record = PutRecord(id: .number(firstID + UInt64(row)), vector: vector)
+      let vector = rows.vector(index).fitted(to: field)
+      let record = PutRecord(id: .number(firstID + UInt64(row)), vectors: [field.name: vector])
       try schema.check(record, at: "\(reader.path) row \(row)")
       records.append(record)
     }
@@ -60,10 +63,10 @@ final class VectorFileSource: RecordSource {
 }
 
 extension Vector {
-  /// A vector out of a file as the collection wants it: other numbers as floats, rounded where they must be, and
+  /// A vector out of a file as a field wants it: other numbers as floats, rounded where they must be, and
   /// bytes as packed bits. What does not fit stays as it is, to be refused.
-  func fitted(to schema: CollectionSchema) -> Vector {
-    if element == .u8 && schema.element == .binary { return Vector(element: .binary, bytes: bytes) }
-    return rounded(to: schema.element) ?? self
+  func fitted(to field: VectorField) -> Vector {
+    if element == .u8 && field.element == .binary { return Vector(element: .binary, bytes: bytes) }
+    return rounded(to: field.element) ?? self
   }
 }

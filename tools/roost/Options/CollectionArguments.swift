@@ -64,17 +64,28 @@ extension JSON {
 
 extension CollectionSchema {
   var json: [JSON.Member] {
-    var members = [
-      JSON.Member("dimension", JSON(dimension)), JSON.Member("element", .string(element.name)),
-      JSON.Member("metric", .string(metric.name)), JSON.Member("degree", JSON(degree)),
-      JSON.Member("build_effort", JSON(buildEffort)), JSON.Member("layout", .string(layout.name)),
-      JSON.Member("recall", JSON(recall.share)),
-    ]
+    var members =
+      isUnnamed
+      ? fields[0].json
+      : [
+        JSON.Member(
+          "vectors",
+          .array(
+            fields.map { field in
+              .object([JSON.Member("name", .string(field.name))] + field.json)
+            }))
+      ]
+    members.append(JSON.Member("layout", .string(layout.name)))
+    members.append(JSON.Member("recall", JSON(recall.share)))
     if let embedder {
+      let filled = isUnnamed ? nil : JSON.string(embedder.vectorField)
       members.append(
         JSON.Member(
           "embedder",
-          .object(["module": .string(embedder.module), "text_field": .string(embedder.sourceField)])))
+          .object([
+            "module": .string(embedder.module), "text_field": .string(embedder.sourceField),
+            "vector_field": filled,
+          ])))
     }
     switch indexing {
     case .all: members.append(JSON.Member("index", .string("all")))
@@ -82,5 +93,60 @@ extension CollectionSchema {
     case .fields(let fields): members.append(JSON.Member("index", .array(fields.map { .string($0) })))
     }
     return members
+  }
+
+  /// Whether the only vector has no name.
+  var isUnnamed: Bool { fields.count == 1 && fields[0].name.isEmpty }
+
+  /// The vectors in a few words.
+  var vectorsText: String {
+    isUnnamed
+      ? "\(element.name) vectors of dimension \(dimension), metric \(metric.name)"
+      : fields.map {
+        "\($0.name.isEmpty ? "(unnamed)" : $0.name) \($0.dimension) × \($0.element.name) \($0.metric.name)"
+      }
+      .joined(separator: ", ")
+  }
+}
+
+extension VectorField {
+  fileprivate var json: [JSON.Member] {
+    [
+      JSON.Member("dimension", JSON(dimension)), JSON.Member("element", .string(element.name)),
+      JSON.Member("metric", .string(metric.name)), JSON.Member("degree", JSON(degree)),
+      JSON.Member("build_effort", JSON(buildEffort)),
+    ]
+  }
+
+  /// Reads NAME:DIMENSION[:ELEMENT[:METRIC[:DEGREE]]].
+  init(text: String) throws(RoostError) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+    func refuse(_ message: String) -> RoostError {
+      RoostError(
+        .invalidArgument, "\(message) in '\(text)'", at: "--vector",
+        remedy: "write NAME:DIMENSION[:ELEMENT[:METRIC[:DEGREE]]], such as title:384:f32:cosine")
+    }
+    guard (2...5).contains(parts.count) else { throw refuse("\(parts.count) parts") }
+    guard let dimension = Int(parts[1]) else { throw refuse("'\(parts[1])' is no dimension") }
+    var element = VectorElement.f32
+    if parts.count > 2 {
+      guard let named = VectorElement(name: parts[2].lowercased()) else {
+        throw refuse("'\(parts[2])' is no type of elements")
+      }
+      element = named
+    }
+    var metric: Metric?
+    if parts.count > 3 {
+      guard let named = Metric(name: parts[3].lowercased()) else {
+        throw refuse("'\(parts[3])' is no metric")
+      }
+      metric = named
+    }
+    var degree = 32
+    if parts.count > 4 {
+      guard let number = Int(parts[4]) else { throw refuse("'\(parts[4])' is no degree") }
+      degree = number
+    }
+    self.init(name: parts[0], dimension: dimension, element: element, metric: metric, degree: degree)
   }
 }

@@ -40,7 +40,7 @@ struct TargetOptions: ParsableArguments {
   }
 
   func parsed(
-    _ schema: CollectionSchema, _ collection: String, _ runtime: Runtime
+    _ schema: CollectionSchema, _ field: VectorField, _ collection: String, _ runtime: Runtime
   ) async throws(RoostError) -> SearchTarget {
     if let text {
       guard schema.embedder != nil else {
@@ -51,31 +51,31 @@ struct TargetOptions: ParsableArguments {
       return .text(text)
     }
     if let id { return .record(try RecordID(text: id)) }
-    if let vectorFile { return .vector(try await vectorFromFile(vectorFile, schema, runtime)) }
-    if let vector { return .vector(try TargetOptions.vector(vector, "--vector", schema)) }
+    if let vectorFile { return .vector(try await vectorFromFile(vectorFile, field, runtime)) }
+    if let vector { return .vector(try TargetOptions.vector(vector, "--vector", field)) }
     var examples = Recommendation(positive: [], strategy: .averageVector)
     if strategy == .bestScore { examples.strategy = .bestScore }
-    for text in like { examples.positive.append(try TargetOptions.example(text, "--like", schema)) }
-    for text in unlike { examples.negative.append(try TargetOptions.example(text, "--unlike", schema)) }
+    for text in like { examples.positive.append(try TargetOptions.example(text, "--like", field)) }
+    for text in unlike { examples.negative.append(try TargetOptions.example(text, "--unlike", field)) }
     return .recommend(examples)
   }
 
   private static func example(
-    _ text: String, _ option: String, _ schema: CollectionSchema
+    _ text: String, _ option: String, _ field: VectorField
   ) throws(RoostError) -> SearchPoint {
-    text.hasPrefix("[") ? .vector(try vector(text, option, schema)) : .record(try RecordID(text: text))
+    text.hasPrefix("[") ? .vector(try vector(text, option, field)) : .record(try RecordID(text: text))
   }
 
   private static func vector(
-    _ text: String, _ option: String, _ schema: CollectionSchema
+    _ text: String, _ option: String, _ field: VectorField
   ) throws(RoostError) -> Vector {
-    let vector = try Vector(json: try JSON.argument(text, option), element: schema.element, at: option)
-    try schema.validate(vector)
+    let vector = try Vector(json: try JSON.argument(text, option), element: field.element, at: option)
+    try field.validate(vector)
     return vector
   }
 
   private func vectorFromFile(
-    _ path: String, _ schema: CollectionSchema, _ runtime: Runtime
+    _ path: String, _ field: VectorField, _ runtime: Runtime
   ) async throws(RoostError) -> Vector {
     let reader = try await VectorFileReader.open(path, files: runtime.files)
     try reader.seek(toRow: row)
@@ -85,8 +85,8 @@ struct TargetOptions: ParsableArguments {
       throw RoostError(
         .invalidArgument, "the file has \(reader.count) rows, there is no row \(row)", at: path)
     }
-    let found = rows.vector(0).fitted(to: schema)
-    try schema.validate(found)
+    let found = rows.vector(0).fitted(to: field)
+    try field.validate(found)
     return found
   }
 }
