@@ -74,7 +74,10 @@ struct FilteredRows: RowAcceptor {
       let block = try await segment.payloads.read(place.block)
       if preparedBlocks.last !== block { preparedBlocks.append(block) }
       prepared[row] = try block.payload(at: place.offset)
-      if readsIDs { preparedIDs[row] = IOBuffer(try await source.readIDBytes(Int(row), again: true)) }
+      if readsIDs {
+        preparedIDs[row] = IOBuffer(
+          try await source.readIDBytes(Int(row), again: rows.count <= Self.singleRowsMax))
+      }
     }
   }
 
