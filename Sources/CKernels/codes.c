@@ -79,7 +79,7 @@ void roost_rotate(float *vector, size_t dimension, const uint64_t *signs) {
   for (size_t round = 0; round < 4; round++) {
     float *part = round % 2 == 0 ? vector : vector + (dimension - power);
 #if defined(__x86_64__)
-    if (power >= 16 && roost_cpu_level() == ROOST_AVX512)
+    if (power >= 16 && roost_cpu_level() >= ROOST_AVX512)
       flip_and_transform_avx512(vector, dimension, signs, round * dimension, part, power);
     else
 #endif

@@ -197,7 +197,7 @@ LINK_KERNEL(links_neon, ANY_TARGET, link_sums_neon)
 roost_link_kernel roost_link_kernel_at(int level) {
   if (!roost_level_available(level)) return links_portable;
 #if defined(__x86_64__)
-  if (level == ROOST_AVX512) return links_avx512;
+  if (level >= ROOST_AVX512) return links_avx512;
   if (level == ROOST_AVX2) return links_avx2;
 #elif defined(__aarch64__)
   if (level == ROOST_NEON) return links_neon;
@@ -296,7 +296,7 @@ static roost_link_factors encode_link_avx512(
 roost_link_factors roost_encode_link(const float *y, const float *centre, size_t dimension, size_t lane,
                                      uint8_t *codes) {
 #if defined(__x86_64__)
-  if (roost_cpu_level() == ROOST_AVX512) return encode_link_avx512(y, centre, dimension, lane, codes);
+  if (roost_cpu_level() >= ROOST_AVX512) return encode_link_avx512(y, centre, dimension, lane, codes);
   if (roost_cpu_level() == ROOST_AVX2) return encode_link_avx2(y, centre, dimension, lane, codes);
 #endif
   return encode_link(y, centre, dimension, lane, codes);

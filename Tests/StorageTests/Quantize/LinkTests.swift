@@ -67,6 +67,14 @@ import Testing
     }
   }
 
+  /// A level without a kernel of its own would fall back to the slowest.
+  @Test func everyLevelHasItsKernel() {
+    func address(_ level: KernelLevel) -> Int {
+      unsafeBitCast(roost_link_kernel_at(level.rawValue), to: Int.self)
+    }
+    for level in Self.levels where level != .portable { #expect(address(level) != address(.portable)) }
+  }
+
   /// What is not a number is kept only while everything is, as are rows that are infinitely far.
   @Test func notANumber() {
     var random = SplitMix64(seed: 12)
