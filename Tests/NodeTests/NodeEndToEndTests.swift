@@ -97,6 +97,54 @@ import Wire
     try await again.stopAndRemove()
   }
 
+  @Test func everyFormOfSearchWorks() async throws {
+    let test = try await TestNode()
+    try await test.client.createCollection("c", schema: CollectionSchema(dimension: 4))
+    try await test.client.put((0..<100).map(record), into: "c")
+    let near = SearchTarget.vector(vector(10.2, 0, 0, 1))
+    let like = SearchTarget.recommend(
+      Recommendation(
+        positive: [.record(.number(20)), .record(.number(22))], negative: [.record(.number(23))]))
+    let best = SearchTarget.recommend(
+      Recommendation(
+        positive: [.record(.number(20)), .vector(vector(50, 0, 0, 1))], negative: [.record(.number(21))],
+        strategy: .bestScore))
+    let queries = [
+      SearchQuery(target: near, form: .range(radius: 1.5, limit: 10)),
+      SearchQuery(target: near, form: .range(radius: 0.01, limit: 10)),
+      SearchQuery(target: near, form: .grouped(field: "even", groups: 5, groupSize: 2)),
+      SearchQuery(target: near, form: .diverse(k: 2, lambda: 0, candidates: 100)),
+      SearchQuery(target: near, k: 2, excluded: [.number(10), .number(9), .key("nobody")]),
+      SearchQuery(target: like, k: 1), SearchQuery(target: best, k: 2),
+    ]
+    func check(_ hits: [[SearchHit]]) {
+      func ids(_ index: Int) -> [RecordID] { hits[index].map(\.id) }
+      #expect(Set(ids(0)) == [.number(10), .number(11), .number(9)])
+      #expect(ids(1) == [])
+      #expect(ids(2) == [.number(10), .number(12), .number(11), .number(9)])
+      #expect(hits[2].map(\.group) == [.bool(true), .bool(true), .bool(false), .bool(false)])
+      #expect(hits[0].allSatisfy { $0.group == nil })
+      #expect(ids(3) == [.number(10), .number(99)])
+      #expect(ids(4) == [.number(11), .number(12)])
+      // 2 · 21 − 23 = 19.
+      #expect(ids(5) == [.number(19)])
+      // Record 20 is left out; 19, 49 and 51 are all at distance 1 from an example.
+      let near: [RecordID] = [.number(19), .number(49), .number(51)]
+      #expect(ids(6).count == 2 && ids(6)[0] == .number(50) && near.contains(ids(6)[1]))
+    }
+    check(try await test.client.search(queries, in: "c").hits)
+    try await test.client.flush("c")
+    check(try await test.client.search(queries, in: "c").hits)
+    for (index, query) in queries.enumerated() {
+      let hits = try await test.client.search(query, in: "c")
+      #expect(try await test.client.search(queries, in: "c").hits[index] == hits)
+    }
+    let unknown = SearchTarget.recommend(Recommendation(positive: [.record(.key("x"))]))
+    let error = await failure { _ = try await test.client.search(SearchQuery(target: unknown), in: "c") }
+    #expect(error?.kind == .notFound && error?.place.hasSuffix("search.target.positive[0]") == true)
+    try await test.stopAndRemove()
+  }
+
   @Test func batchSearchesAnswerInOrder() async throws {
     let test = try await TestNode()
     try await test.client.createCollection("c", schema: CollectionSchema(dimension: 4))

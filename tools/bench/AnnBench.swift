@@ -16,6 +16,8 @@ struct AnnCommand: AsyncParsableCommand {
         tools/run bench ann
         tools/run bench ann --base base.u8bin --queries query.u8bin --groundtruth groundtruth.ibin
         tools/run bench ann --count 1000000 --dimension 128 --memory 99108864 --threads 1,2 --concurrency 1,16
+        tools/run bench ann --batch 1,10,100 --effort 64
+        tools/run bench ann --batch 1,100 --exact --wire
       """)
 
   @Option(help: "Base vectors: .fbin .u8bin .i8bin .f16bin .bf16bin .bbin .fvecs .bvecs .npy.")
@@ -44,6 +46,10 @@ struct AnnCommand: AsyncParsableCommand {
   var once = false
   @Flag(help: "Search over the wire, through a node in this process.")
   var wire = false
+  @Option(help: "Comma-separated numbers of queries in one call; their latencies are those of calls.")
+  var batch = "1"
+  @Flag(help: "With --batch: compare with every vector.")
+  var exact = false
   @Option(help: "Comma-separated efforts (candidates kept during the walk) to measure.")
   var effort = "10,16,24,32,48,64,96,128,192,256,384,512"
   @Option(help: "Neighbours per graph node: 32 or 64.")
@@ -77,10 +83,14 @@ struct AnnCommand: AsyncParsableCommand {
       concurrencies.allSatisfy({ (1...1024).contains($0) }), !concurrencies.isEmpty,
       seconds > 0
     else { throw ValidationError("--threads, --concurrency and --effort take numbers such as 1,2") }
+    guard !batches.isEmpty, batches.allSatisfy({ (1...Limits.batchQueriesMax).contains($0) }) else {
+      throw ValidationError("--batch takes numbers of 1 to \(Limits.batchQueriesMax), such as 1,100")
+    }
   }
 
   var threadCounts: [Int] { threads.split(separator: ",").compactMap { Int($0) } }
   var concurrencies: [Int] { concurrency.split(separator: ",").compactMap { Int($0) } }
+  var batches: [Int] { batch.split(separator: ",").compactMap { Int($0) } }
   var efforts: [Int] { effort.split(separator: ",").compactMap { Int($0) } }
 
   var targetElement: VectorElement? { floats ? .f32 : element.flatMap { VectorElement(name: $0) } }
@@ -103,12 +113,17 @@ struct AnnBench {
     await index.describe()
     let truth = try await known.orElse { try await index.exactNeighbours(queries) }
     let target: any AnnTarget =
-      command.wire ? try await WireTarget.start(index, runtime) : LocalTarget(collection: index.collection)
+      command.wire
+      ? try await WireTarget.start(index, runtime)
+      : LocalTarget(collection: index.collection, executors: runtime.executors)
     for threads in command.threadCounts {
       for concurrency in command.concurrencies {
         for effort in command.efforts {
-          try await measure(
-            queries, truth, target, effort: effort, threads: threads, concurrency: concurrency)
+          for batch in command.batches {
+            try await measure(
+              queries, truth, target, effort: effort, threads: threads, concurrency: concurrency, batch: batch
+            )
+          }
         }
       }
     }
@@ -134,7 +149,7 @@ struct AnnBench {
   /// Runs the queries over and over for the set time and prints the line.
   private func measure(
     _ queries: [Vector], _ truth: [[UInt64]], _ target: any AnnTarget, effort: Int, threads: Int,
-    concurrency: Int
+    concurrency: Int, batch: Int
   ) async throws {
     let cacheBefore = await target.pageCache()
     let deadline = DispatchTime.now().uptimeNanoseconds + UInt64(command.seconds * 1e9)
@@ -142,20 +157,29 @@ struct AnnBench {
     let results = try await withThrowingTaskGroup(of: WorkerResult.self) { group in
       let workers = threads * concurrency
       for worker in 0..<workers {
-        let executor = runtime.executors[worker % threads % runtime.executors.count]
+        let executor = target.executors[worker % threads % target.executors.count]
         group.addTask(executorPreference: executor) {
           var result = WorkerResult()
           var position = worker * queries.count / workers
           let end = (worker + 1) * queries.count / workers
           if command.once, position == end { return result }
           repeat {
-            let query = position % queries.count
+            let chosen = (position..<position + batch).map { $0 % queries.count }
+            let vectors = chosen.map { queries[$0] }
             let began = DispatchTime.now().uptimeNanoseconds
-            let answer = try await target.search(queries[query], effort: effort)
+            let answers: [[UInt64]]
+            if batch == 1 && !command.exact {
+              let answer = try await target.search(vectors[0], effort: effort)
+              answers = [answer.ids]
+              result.pagesRead += answer.pagesRead
+            } else {
+              answers = try await target.search(vectors, effort: effort, exact: command.exact)
+            }
             result.micros.append(Double(DispatchTime.now().uptimeNanoseconds - began) / 1000)
-            if result.answers.count < queries.count { result.answers.append((query, answer.ids)) }
-            result.pagesRead += answer.pagesRead
-            position += 1
+            for (query, ids) in zip(chosen, answers) where result.answers.count < queries.count {
+              result.answers.append((query, ids))
+            }
+            position += batch
           } while command.once ? position < end : DispatchTime.now().uptimeNanoseconds < deadline
           return result
         }
@@ -179,13 +203,14 @@ struct AnnBench {
     JSONLine.print(
       .object([
         "recall10": JSON(Double(found) / Double(possible)),
-        "qps": JSON((Double(micros.count) / elapsed).rounded()),
+        "qps": JSON((Double(micros.count * batch) / elapsed).rounded()),
         "mean_us": JSON(micros.reduce(0, +) / Double(micros.count)), "p50_us": JSON(percentile(0.5)),
-        "p99_us": JSON(percentile(0.99)), "ios_per_query": JSON(Double(pages) / Double(micros.count)),
+        "p99_us": JSON(percentile(0.99)), "ios_per_query": JSON(Double(pages) / Double(micros.count * batch)),
         "reads_per_s": JSON((Double(pages) / elapsed).rounded()),
         "cache_hit_rate": JSON(looked > 0 ? Double(cache.hits - cacheBefore.hits) / looked : 0),
         "cache_bytes": JSON(cache.usedBytes), "heap_bytes": JSON(await target.heapBytes()),
-        "threads": JSON(threads), "concurrency": JSON(concurrency), "param": JSON(effort),
+        "threads": JSON(threads), "concurrency": JSON(concurrency), "batch": JSON(batch),
+        "param": JSON(effort),
       ]))
   }
 

@@ -14,21 +14,31 @@ struct AnnAnswer: Sendable {
 
 /// Where a query goes.
 protocol AnnTarget: Sendable {
+  /// Where those who ask run.
+  var executors: [any TaskExecutor] { get }
   func search(_ vector: Vector, effort: Int) async throws -> AnnAnswer
   /// Pages kept in memory, if this target can see them.
   func pageCache() async -> PageCacheStats
   func heapBytes() async -> Int
+  /// Many queries in one call.
+  func search(_ vectors: [Vector], effort: Int, exact: Bool) async throws -> [[UInt64]]
   func stop() async throws
 }
 
 extension AnnTarget {
   func pageCache() async -> PageCacheStats { PageCacheStats() }
   func heapBytes() async -> Int { 0 }
+  func queries(_ vectors: [Vector], effort: Int, exact: Bool) -> [SearchQuery] {
+    vectors.map {
+      SearchQuery(target: .vector($0), k: 10, effort: effort, exact: exact, includePayload: false)
+    }
+  }
 }
 
 /// Straight into the engine.
 struct LocalTarget: AnnTarget {
   let collection: Collection
+  let executors: [any TaskExecutor]
 
   func search(_ vector: Vector, effort: Int) async throws -> AnnAnswer {
     let outcome = try await collection.explainedSearch(
@@ -38,6 +48,9 @@ struct LocalTarget: AnnTarget {
 
   func pageCache() async -> PageCacheStats { await collection.stats().pageCache }
   func heapBytes() async -> Int { await collection.stats().heapBytes }
+  func search(_ vectors: [Vector], effort: Int, exact: Bool) async throws -> [[UInt64]] {
+    try await collection.search(queries(vectors, effort: effort, exact: exact)).map { $0.map(\.id.number) }
+  }
 
   func stop() async throws { try await collection.close() }
 }
@@ -47,6 +60,8 @@ struct WireTarget: AnnTarget {
   let node: NodeServer
   let client: Client
   let clientSystem: SystemRuntime
+  /// Those who ask run where the client does, as a program of its own would.
+  var executors: [any TaskExecutor] { clientSystem.runtime.executors }
 
   static func start(_ index: AnnIndex, _ runtime: Runtime) async throws -> WireTarget {
     try await index.collection.close()
@@ -66,6 +81,11 @@ struct WireTarget: AnnTarget {
       SearchQuery(target: .vector(vector), k: 10, effort: effort, includePayload: false),
       in: AnnIndex.collectionName)
     return AnnAnswer(ids: hits.map(\.id.number), pagesRead: 0)
+  }
+
+  func search(_ vectors: [Vector], effort: Int, exact: Bool) async throws -> [[UInt64]] {
+    try await client.search(queries(vectors, effort: effort, exact: exact), in: AnnIndex.collectionName).hits
+      .map { $0.map(\.id.number) }
   }
 
   func stop() async throws {

@@ -40,8 +40,10 @@ enum FuzzTarget {
       }
     case "payload":
       let samples = payloadSamples
+      let fields = try ["a", "j.k", "m.n.o"].map { PayloadField(try FieldPath($0)) }
       return { source in
         source.mutated(samples).withUnsafeBytes { raw in
+          for field in fields { _ = try? field.groupKey(in: raw) }
           guard let payload = try? Payload(encoded: raw) else { return }
           let again = payload.encoded.withUnsafeBytes { try? Payload(encoded: $0) }
           precondition(again?.encoded == payload.encoded, "a payload does not survive encoding")

@@ -14,8 +14,8 @@ public enum SearchPoint: Sendable, Equatable {
 public struct Recommendation: Sendable, Equatable {
   public enum Strategy: UInt8, Sendable, CaseIterable {
     /// One search near `2 · mean(positive) − mean(negative)`, or near `mean(positive)` without negatives.
-    /// Needs a positive example. Vectors of the metric cosine are normalised first; elements of integer
-    /// types are rounded and clamped.
+    /// Needs a positive example. f32 vectors of the metric cosine are normalised first; the result
+    /// is rounded to the element type, bits by majority.
     case averageVector = 1
     /// Each record is compared with every example, as in Qdrant: with `d⁺` the distance to the nearest
     /// positive, `d⁻` to the nearest negative and `s(d) = ½ (1 − d / (1 + |d|))`, its hit has the distance

@@ -9,7 +9,7 @@ extension Coordinator {
   /// A part of a reply is sent when it has about this many bytes.
   static let partBytes = 256 * 1024
   /// Queries of a batch that are answered before their answers are sent.
-  private static let queriesPerWindow = 32
+  private static let queriesPerWindow = 128
 
   // MARK: Search
 
@@ -24,7 +24,8 @@ extension Coordinator {
       let (queries, used) = try await prepare(request.queries, collection.schema, context)
       let coverage = Coverage(shardsAnswered: 1, shardsTotal: 1)
       if queries.count == 1 {
-        let answer = try await queries[0].answer(in: collection)
+        let answer = queries[0].answer(
+          try await collection.explainedSearch(queries[0].query, filters: queries[0].filters()))
         return .search(
           SearchResponse(
             hits: [answer.hits], modules: used, coverage: coverage, explanations: [answer.explanation]))
@@ -43,9 +44,8 @@ extension Coordinator {
       return [try module.makeFilter(parameters: call.parameters)]
     }
 
-    func answer(in collection: Collection) async throws(RoostError) -> Answer {
-      let outcome = try await collection.explainedSearch(query, filters: filters())
-      return Answer(hits: outcome.hits, explanation: query.explain ? outcome.explanation : nil)
+    func answer(_ outcome: SearchOutcome) -> Answer {
+      Answer(hits: outcome.hits, explanation: query.explain ? outcome.explanation : nil)
     }
   }
 
@@ -121,9 +121,15 @@ extension Coordinator {
     while start < queries.count {
       if Task.isCancelled { throw RoostError(.cancelled, "the search was cancelled", at: "search") }
       let window = Array(queries[start..<min(start + Coordinator.queriesPerWindow, queries.count)])
-      for answer in try await searchSideBySide(window, collection) {
-        answerBytes += answer.hits.reduce(16) { $0 + Coordinator.wireBytes($1) }
-        answers.append(answer)
+      var filters: [FilterMaker?] = []
+      for query in window {
+        let make: FilterMaker = { () throws(RoostError) -> [any CandidateFilter] in try query.filters() }
+        filters.append(query.query.module == nil ? nil : make)
+      }
+      let outcomes = try await collection.explainedSearch(window.map(\.query), filters: filters)
+      for (query, outcome) in zip(window, outcomes) {
+        answerBytes += outcome.hits.reduce(16) { $0 + Coordinator.wireBytes($1) }
+        answers.append(query.answer(outcome))
       }
       start += window.count
       if let parts = context.parts, start < queries.count, answerBytes >= Coordinator.partBytes {
@@ -134,39 +140,6 @@ extension Coordinator {
       }
     }
     return .search(response(first))
-  }
-
-  /// Answers some queries, each core its share.
-  private func searchSideBySide(
-    _ queries: [PreparedQuery], _ collection: Collection
-  ) async throws(RoostError) -> [Answer] {
-    let executors = runtime.executors
-    let share = (queries.count + executors.count - 1) / executors.count
-    let results = await withTaskGroup(
-      of: (Int, Result<[Answer], RoostError>).self, returning: [Result<[Answer], RoostError>?].self
-    ) { group in
-      var results = [Result<[Answer], RoostError>?](repeating: nil, count: executors.count)
-      for (index, executor) in executors.enumerated() where index * share < queries.count {
-        let mine = queries[index * share..<min((index + 1) * share, queries.count)]
-        group.addTask(executorPreference: executor) {
-          do throws(RoostError) {
-            var answers: [Answer] = []
-            for query in mine {
-              if Task.isCancelled { throw RoostError(.cancelled, "the search was cancelled", at: "search") }
-              answers.append(try await query.answer(in: collection))
-            }
-            return (index, .success(answers))
-          } catch {
-            return (index, .failure(error))
-          }
-        }
-      }
-      for await (index, result) in group { results[index] = result }
-      return results
-    }
-    var answers: [Answer] = []
-    for result in results { if let result { answers += try result.get() } }
-    return answers
   }
 
   private static func wireBytes(_ hit: SearchHit) -> Int {

@@ -67,7 +67,8 @@ struct FilteredRows: RowAcceptor {
     preparedIDs.removeAll(keepingCapacity: true)
     guard needsPreparing, let segment = source.pagedSegment else { return }
     for row in rows
-    where live.isLive(row) && !isExcluded(row) && (self.rows.map { $0.contains(row) } ?? true) {
+    where live.isLive(row) && !excluded.containsAscending(row) && (self.rows.map { $0.contains(row) } ?? true)
+    {
       let place =
         try await rows.count <= Self.singleRowsMax
         ? segment.readPayloadPlace(inRunOf: Int(row)) : segment.readPayloadPlace(Int(row))
@@ -86,7 +87,7 @@ struct FilteredRows: RowAcceptor {
   ) throws(RoostError) {
     live.accept(rows: rows, verdicts: verdicts)
     if !excluded.isEmpty {
-      for index in rows.indices where isExcluded(rows[index]) { verdicts[index] = false }
+      for index in rows.indices where excluded.containsAscending(rows[index]) { verdicts[index] = false }
     }
     if let known = self.rows {
       for index in rows.indices where verdicts[index] { verdicts[index] = known.contains(rows[index]) }
@@ -112,16 +113,6 @@ struct FilteredRows: RowAcceptor {
       places.append(index)
     }
     for filter in filters where !places.isEmpty { try apply(filter, verdicts) }
-  }
-
-  private func isExcluded(_ row: UInt32) -> Bool {
-    var low = 0
-    var high = excluded.count
-    while low < high {
-      let middle = (low + high) / 2
-      if excluded[middle] < row { low = middle + 1 } else { high = middle }
-    }
-    return low < excluded.count && excluded[low] == row
   }
 
   /// Runs one filter on the candidates that are left and keeps those that pass.

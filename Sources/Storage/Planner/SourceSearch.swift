@@ -17,6 +17,8 @@ struct SourceSearch {
   let effort: Int
   let exact: Bool
   let filter: NativeFilter?
+  /// What is known about the filter already.
+  var known: SourceMatch?
   /// Further conditions, such as user code.
   let conditions: [any CandidateFilter]
   /// Rows that must not be found, ascending.
@@ -33,8 +35,9 @@ struct SourceSearch {
 
   func run(_ schema: CollectionSchema, _ clock: any Clock) async throws(RoostError) -> Outcome {
     let start = clock.monotonicNanos()
-    let match = try SourceMatch(filter, in: source, and: conditions, remembers: !exact)
-    let (rows, rest) = (match.rows, match.rest)
+    let match: SourceMatch
+    if let known { match = known } else { match = try SourceMatch(filter, in: source, remembers: !exact) }
+    let (rows, rest) = (match.rows, match.rest + conditions)
     let nodes = try rows.map { (rows) throws(RoostError) in try vectors.nodes(of: rows) }
     let passing = try await estimate(nodes, rest)
     let traits = source.traits(schema.fields[field], field)

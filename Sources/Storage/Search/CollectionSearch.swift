@@ -36,15 +36,23 @@ extension Collection {
     try beginReading()
     defer { readers.leave() }
     try query.validate()
-    let start = runtime.clock.monotonicNanos()
-    let snapshot = snapshot()
     let filter = try query.filter.map { (filter) throws(RoostError) in try NativeFilter(filter) }
     let field = try schema.index(ofField: query.using, at: "search.using")
-    let target = try await resolve(query.target, field, snapshot)
+    return try await run(
+      PreparedSearch(query: query, field: field, filter: filter, conditions: filters), snapshot(),
+      forcing: forced)
+  }
+
+  /// Runs one query to its end.
+  func run(
+    _ search: PreparedSearch, _ snapshot: Snapshot, forcing forced: SearchExplanation.Method? = nil
+  ) async throws(RoostError) -> SearchOutcome {
+    let start = runtime.clock.monotonicNanos()
+    let query = search.query
+    let target = try await resolve(query.target, search.field, snapshot)
     var run = SearchRun(
-      schema: schema, field: field, snapshot: snapshot, query: query, filter: filter, conditions: filters,
-      target: target,
-      excludedRows: try await excludedRows(query, snapshot), clock: runtime.clock)
+      search, schema, snapshot, target: target, excludedRows: try await excludedRows(query, snapshot),
+      clock: runtime.clock)
     run.forced = forced
     var hits: [SearchHit] = []
     switch query.form {
@@ -66,7 +74,7 @@ extension Collection {
     return SearchOutcome(hits: hits, explanation: explanation)
   }
 
-  private func fetch(
+  func fetch(
     _ rows: [Found], _ query: SearchQuery, _ snapshot: Snapshot
   ) async throws(RoostError) -> [SearchHit] {
     let field = try schema.index(ofField: query.using, at: "search.using")
@@ -88,7 +96,7 @@ extension Collection {
 
   // MARK: what the query names
 
-  private func resolve(
+  func resolve(
     _ target: SearchTarget, _ field: Int, _ snapshot: Snapshot
   ) async throws(RoostError) -> ResolvedTarget {
     switch target {
@@ -145,7 +153,7 @@ extension Collection {
   }
 
   /// The rows of the records that must not be among the hits: those excluded and those searched near.
-  private func excludedRows(
+  func excludedRows(
     _ query: SearchQuery, _ snapshot: Snapshot
   ) async throws(RoostError) -> [[UInt32]] {
     var ids = query.excluded

@@ -16,7 +16,7 @@ extension SearchRun {
     var chosen: [Found] = []
     while chosen.count < min(k, pool.count) {
       chosen.append(pool[choice.next()])
-      if chosen.count % Self.choicesPerSlice == 0 { await Task.yield() }
+      if chosen.count % Self.choicesPerSlice == 0 { try await pause() }
     }
     return chosen
   }

@@ -45,6 +45,7 @@ extension SearchRun {
       isComplete = found.count < count
       if isComplete || groups.count >= limit { break }
       count = min(count * 2, max(rowTotal, 1) + 1)
+      try await pause()
     }
     let isEverything = isComplete && groups.full.isEmpty
     groups.keepNearest(limit)
@@ -56,6 +57,7 @@ extension SearchRun {
       try await groups.add(found, field, snapshot)
       if found.count < count { break }
       count = min(count * 2, max(rowTotal, 1) + 1)
+      try await pause()
     }
     return groups.hits
   }

@@ -14,9 +14,10 @@ extension SearchRun {
     }
     var count = exact ? limit : min(limit, Self.firstCount)
     while true {
-      var found = try await nearest(count, to: vector, also: [])
+      var found = try await nearest(count, to: vector, also: [], effortMin: 2 * count)
       if found.count == count, count < limit, let last = found.last, last.distance <= radius {
         count = min(limit, count * Self.growth)
+        try await pause()
         continue
       }
       found.removeLast(found.count - (found.firstIndex { !($0.distance <= radius) } ?? found.count))

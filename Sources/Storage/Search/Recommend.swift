@@ -89,6 +89,7 @@ extension SearchRun {
         return Array(scored.map(\.found).sorted(by: Found.precedes).prefix(count))
       }
       reach *= Self.growth
+      try await pause()
     }
     return try await bestScoresOfAll(count, positive, negative, extra)
   }
@@ -119,11 +120,13 @@ extension SearchRun {
     guard rowTotal > 0 else { return [] }
     var distances: [RowPlace: (positive: Float, negative: Float)] = [:]
     for example in positive {
+      try await pause()
       for row in try await nearest(rowTotal, to: example, also: extra, complete: true) {
         distances[row.place, default: (.infinity, .infinity)].positive.lower(to: row.distance)
       }
     }
     for example in negative {
+      try await pause()
       for row in try await nearest(rowTotal, to: example, also: extra, complete: true) {
         distances[row.place, default: (.infinity, .infinity)].negative.lower(to: row.distance)
       }

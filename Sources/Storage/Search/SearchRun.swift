@@ -39,6 +39,8 @@ struct SearchRun {
   let filter: NativeFilter?
   /// Further conditions, such as user code.
   let conditions: [any CandidateFilter]
+  /// Per source, what is known about the filter already; nil: nothing.
+  private var matches: [SourceMatch]?
   let clock: any Clock
   let target: ResolvedTarget
   /// Per source (none: nothing is excluded), ascending.
@@ -54,14 +56,16 @@ struct SearchRun {
   private var explained: [Int: Int] = [:]
 
   init(
-    schema: CollectionSchema, field: Int, snapshot: Snapshot, query: SearchQuery, filter: NativeFilter?,
-    conditions: [any CandidateFilter], target: ResolvedTarget, excludedRows: [[UInt32]], clock: any Clock
+    _ search: PreparedSearch, _ schema: CollectionSchema, _ snapshot: Snapshot, target: ResolvedTarget,
+    excludedRows: [[UInt32]], clock: any Clock
   ) {
+    let query = search.query
     self.schema = schema
-    self.field = field
+    field = search.field
     self.snapshot = snapshot
-    self.filter = filter
-    self.conditions = conditions
+    filter = search.filter
+    conditions = search.conditions
+    matches = search.matches
     self.clock = clock
     self.target = target
     self.excludedRows = excludedRows
@@ -83,10 +87,19 @@ struct SearchRun {
   }
 
   /// The `count` nearest rows to a vector, nearest first.
-  /// - Parameter complete: compare with every row, whatever the query says.
+  /// - Parameters:
+  ///   - effortMin: keep at least so many candidates, whatever the query says.
+  ///   - complete: compare with every row, whatever the query says.
   mutating func nearest(
-    _ count: Int, to vector: IOBuffer, also extra: [any CandidateFilter], complete: Bool = false
+    _ count: Int, to vector: IOBuffer, also extra: [any CandidateFilter], effortMin: Int = 0,
+    complete: Bool = false
   ) async throws(RoostError) -> [Found] {
+    if matches == nil, filter != nil, !explanation.sources.isEmpty {
+      // The query asks again; from now on the indexes need not be asked again.
+      matches = try snapshot.sources.map { (source) throws(RoostError) in
+        try SourceMatch(filter, in: source, remembers: !exact)
+      }
+    }
     var found: [Found] = []
     var isFirst = true
     for (index, source) in snapshot.sources.enumerated() where source.rowCount > 0 {
@@ -95,10 +108,9 @@ struct SearchRun {
       isFirst = false
       let outcome = try await SourceSearch(
         source: source, field: field, sequence: snapshot.sequence, query: vector, k: count,
-        effort: max(effort ?? schema.recall.effort(nearest: count), count), exact: exact || complete,
-        filter: filter,
-        conditions: conditions + extra, excluded: excludedRows.isEmpty ? [] : excludedRows[index],
-        forced: forced
+        effort: max(effort ?? schema.recall.effort(nearest: count), count, effortMin),
+        exact: exact || complete, filter: filter, known: matches?[index], conditions: conditions + extra,
+        excluded: excludedRows.isEmpty ? [] : excludedRows[index], forced: forced
       ).run(schema, clock)
       for candidate in outcome.candidates {
         found.append(Found(distance: candidate.distance, source: index, row: candidate.row))
@@ -111,6 +123,13 @@ struct SearchRun {
   }
 
   var shape: VectorShape { schema.fields[field].shape }
+
+  /// Between two steps of a search that asks again: lets others on the executor run, and gives up when the
+  /// answer is no longer wanted.
+  func pause() async throws(RoostError) {
+    await Task.yield()
+    if Task.isCancelled { throw RoostError(.cancelled, "the search was cancelled", at: "search") }
+  }
 
   /// Later steps add their work to that of the first.
   private mutating func note(_ step: SearchExplanation.Source, _ source: Int) {

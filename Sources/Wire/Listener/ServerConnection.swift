@@ -100,16 +100,26 @@ package final class ServerConnection: Sendable {
     await sender.value
   }
 
+  /// How long a connection may go on with requests that arrived together.
+  private static let turnNanosMax: UInt64 = 200_000
+
   private func read(_ handshake: Task<Void, Never>) async throws(RoostError) {
     var receiver = FrameReceiver(connection, bodyBytesMax: configuration.bodyBytesMax)
     while try await receiver.fill() {
       let now = clock.monotonicNanos()
       state.withLock { $0.lastFrameNanos = now }
+      var turnNanos = now
       while let incoming = try receiver.next(Incoming.decode) {
         try accept(incoming, receivedNanos: now)
         if outbox.isFull {
           startSweeping()
           await outbox.waitForRoom()
+        }
+        // What arrives together is answered in place; other connections on the executor get their turn, too.
+        let nanos = clock.monotonicNanos()
+        if nanos - turnNanos > ServerConnection.turnNanosMax {
+          await Task.yield()
+          turnNanos = nanos
         }
       }
       if !handshake.isCancelled, state.withLock({ $0.greeting != nil }) { handshake.cancel() }

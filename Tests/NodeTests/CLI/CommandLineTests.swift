@@ -55,6 +55,20 @@ import Testing
     #expect(try await Set(ids("--id", "7", "--k", "2")) == ["6", "8"])
     #expect(try await ids("--id", "7", "--filter", "size > 7 and tag = \"t0\"", "--k", "2") == ["9", "12"])
     #expect(try await ids("--id", "7", "--filter", "size > 700") == [])
+    #expect(try await Set(ids("--id", "7", "--radius", "4.1")) == ["5", "6", "8", "9"])
+    #expect(try await ids("--id", "7", "--radius", "4.1", "--limit", "1").count == 1)
+    #expect(try await Set(ids("--id", "7", "--k", "2", "--exclude", "6", "--exclude", "8")) == ["5", "9"])
+    #expect(try await ids("--id", "7", "--group-by", "tag", "--k", "2", "--group-size", "3").count == 6)
+    #expect(try await ids("--like", "7", "--like", "[9,1,0.5,0.1]", "--unlike", "10", "--k", "1") == ["6"])
+    #expect(try await ids("--unlike", "1", "--strategy", "best-score", "--k", "1") == ["50"])
+    #expect(try await ids("--id", "7", "--diversity", "1", "--k", "2").last == "50")
+    let groups = try await node.roost("search", "pts", "--id", "7", "--group-by", "tag", "--k", "2")
+    #expect(groups.out.hasPrefix("   GROUP") && groups.out.contains("\"t"), "\(groups.out)")
+    #expect(try await node.roost("search", "pts", "--id", "7", "--limit", "1").code == 64)
+    #expect(
+      try await node.roost("search", "pts", "--id", "7", "--radius", "1", "--group-by", "a").code == 64)
+    let narrow = try await node.roost("search", "pts", "--id", "7", "--diversity", "2")
+    #expect(narrow.code != 0 && narrow.error.contains("lambda"), "\(narrow.error)")
     var file = ByteWriter()
     for word in [UInt32(1), 4] { file.u32(word) }
     for value in [Float(30.2), 1, 0.5, 0.1] { file.f32(value) }
