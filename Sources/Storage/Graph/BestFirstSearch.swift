@@ -36,10 +36,12 @@ extension NodeSource {
     var visited = scratch.visited.begin(rowCount: rowCount)
     defer { scratch.visited.end(visited) }
     let batch = scratch.batch
+    var work = SearchWork()
+    defer { scratch.work = work }
     if acceptor.acceptsAll {
       scratch.keys.reserve(width)
       var beam = Beam(keys: scratch.keys.base, capacity: width)
-      try searchAll(from: entries, query: query, beam: &beam, visited: &visited, batch: batch)
+      try searchAll(from: entries, query: query, beam: &beam, visited: &visited, batch: batch, work: &work)
       beam.emit(k, into: &results)
     } else {
       scratch.accepted.reserve(width)
@@ -50,7 +52,7 @@ extension NodeSource {
       frontier.removeAll()
       try searchFiltered(
         from: entries, query: query, accepted: &accepted, frontier: &frontier, acceptor: &acceptor,
-        visited: &visited, batch: batch)
+        visited: &visited, batch: batch, work: &work)
       swap(&frontier, &scratch.frontier)
       accepted.emit(k, into: &results)
     }
@@ -58,8 +60,7 @@ extension NodeSource {
 
   private func searchAll(
     from entries: some Sequence<UInt32>, query: UnsafeRawPointer, beam: inout Beam,
-    visited: inout RowSet.Marks,
-    batch: ScratchBatch
+    visited: inout RowSet.Marks, batch: ScratchBatch, work: inout SearchWork
   ) throws(RoostError) {
     for row in entries where visited.insert(row) {
       let key = CandidateKey(distance: distance(query, try vector(row)), row: row)
@@ -68,6 +69,8 @@ extension NodeSource {
     while let next = beam.popNearest() {
       let fresh = try scoreNeighbours(
         of: next.row, upcoming: beam.peekNearest(), query: query, visited: &visited, batch: batch)
+      work.nodesExpanded &+= 1
+      work.rowsCompared &+= fresh
       var bound = beam.bound
       for index in 0..<fresh where !(batch.distances[index] > bound) {
         let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
@@ -80,7 +83,8 @@ extension NodeSource {
 
   private func searchFiltered<A: RowAcceptor>(
     from entries: some Sequence<UInt32>, query: UnsafeRawPointer, accepted: inout Beam,
-    frontier: inout Frontier, acceptor: inout A, visited: inout RowSet.Marks, batch: ScratchBatch
+    frontier: inout Frontier, acceptor: inout A, visited: inout RowSet.Marks, batch: ScratchBatch,
+    work: inout SearchWork
   ) throws(RoostError) {
     for row in entries where visited.insert(row) {
       batch.rows[0] = row
@@ -91,6 +95,8 @@ extension NodeSource {
       guard accepted.admits(next) else { break }
       let fresh = try scoreNeighbours(
         of: next.row, upcoming: frontier.peek?.row, query: query, visited: &visited, batch: batch)
+      work.nodesExpanded &+= 1
+      work.rowsCompared &+= fresh
       try admit(fresh, into: &accepted, frontier: &frontier, acceptor: &acceptor, batch: batch)
     }
   }

@@ -8,6 +8,8 @@ import Core
 /// which is the duty of whoever pools it.
 final class GraphScratch: @unchecked Sendable {
   var visited = RowSet()
+  /// What the last search did.
+  var work = SearchWork()
   var frontier = Frontier()
   /// The beam of a search or insert.
   var keys = ScratchArray<CandidateKey>(capacity: 256)

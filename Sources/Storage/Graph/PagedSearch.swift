@@ -44,7 +44,8 @@ extension SegmentGraph {
     }
     if let failure { throw failure }
     for index in 0..<min(k, search.accepted.count) { results.append(search.accepted.keys[index].candidate) }
-    return search.reads
+    scratch.work = search.work
+    return search.work.pagesRead
   }
 }
 
@@ -75,7 +76,7 @@ private struct PagedSearch {
   var expanded: RowSet.Marks
   /// The nearest accepted rows by exact distance.
   var accepted: Beam
-  var reads = 0
+  var work = SearchWork()
   /// Compared rows near enough for the result list that wait for the acceptor's word.
   private var unjudged: [CandidateKey] = []
 
@@ -152,7 +153,7 @@ private struct PagedSearch {
       paged.waiting.append(next.row)
       let (buffer, range) = paged.beginRead(slot)
       queue.submit(into: buffer, range: range, at: graph.fileOffset(ofRun: run), tag: slot)
-      reads += 1
+      work.pagesRead += 1
     }
     return !unjudged.isEmpty
   }
@@ -208,6 +209,7 @@ private struct PagedSearch {
       fresh += 1
     }
     graph.nodes.distance.batch(query, batch.pointers, fresh, into: batch.distances)
+    work.rowsCompared += fresh
     if accepted.isFull {
       for index in 0..<fresh
       where accepted.admits(CandidateKey(distance: batch.distances[index], row: batch.rows[index])) {
@@ -222,6 +224,7 @@ private struct PagedSearch {
     } else {
       try keepNearest(fresh, in: &accepted, acceptor: &acceptor, batch: batch)
     }
+    work.nodesExpanded += paged.expanding.count
     for (row, block) in paged.expanding {
       let found = try layout.readNeighbours(block, of: row, rowCount: graph.count, into: batch.rows) {
         (graph.file.path, graph.fileOffset(ofRun: run))

@@ -96,6 +96,9 @@ extension MappedNodes {
     var visited = scratch.visited.begin(rowCount: rowCount)
     defer { scratch.visited.end(visited) }
     let batch = scratch.batch
+    var expanded = 0
+    // A row is compared when it is expanded.
+    defer { scratch.work = SearchWork(rowsCompared: expanded, nodesExpanded: expanded) }
     if acceptor.acceptsAll {
       scratch.keys.reserve(width)
       scratch.accepted.reserve(k)
@@ -103,7 +106,7 @@ extension MappedNodes {
       var found = Beam(keys: scratch.accepted.base, capacity: k)
       try rankedSearchAll(
         from: entries, query: query, beam: &beam, found: &found, ranker: &ranker, visited: &visited,
-        batch: batch)
+        batch: batch, expanded: &expanded)
       found.emit(k, into: &results)
     } else {
       scratch.accepted.reserve(width)
@@ -115,7 +118,8 @@ extension MappedNodes {
       frontier.removeAll()
       try rankedSearchFiltered(
         from: entries, query: query, accepted: &accepted, frontier: &frontier, ranker: &ranker,
-        acceptor: &acceptor, visited: &visited, batch: batch, pending: scratch.backKeys.base)
+        acceptor: &acceptor, visited: &visited, batch: batch, pending: scratch.backKeys.base,
+        expanded: &expanded)
       swap(&frontier, &scratch.frontier)
       accepted.emit(k, into: &results)
     }
@@ -123,7 +127,7 @@ extension MappedNodes {
 
   private func rankedSearchAll<R: NeighbourRanker>(
     from entries: [UInt32], query: UnsafeRawPointer, beam: inout Beam, found: inout Beam, ranker: inout R,
-    visited: inout RowSet.Marks, batch: ScratchBatch
+    visited: inout RowSet.Marks, batch: ScratchBatch, expanded: inout Int
   ) throws(RoostError) {
     for row in entries where visited.insert(row) {
       let key = CandidateKey(distance: distance(query, try vector(row)), row: row)
@@ -134,6 +138,7 @@ extension MappedNodes {
       let upcoming = beam.peekNearest()
       if let upcoming { ranker.prefetch(upcoming) }
       let own = distance(query, block)
+      expanded &+= 1
       let exact = CandidateKey(distance: own, row: next.row)
       if found.admits(exact) { found.insert(exact) }
       let count = try ranker.rank(
@@ -152,7 +157,7 @@ extension MappedNodes {
   private func rankedSearchFiltered<R: NeighbourRanker, A: RowAcceptor>(
     from entries: [UInt32], query: UnsafeRawPointer, accepted: inout Beam, frontier: inout Frontier,
     ranker: inout R, acceptor: inout A, visited: inout RowSet.Marks, batch: ScratchBatch,
-    pending: UnsafeMutablePointer<CandidateKey>
+    pending: UnsafeMutablePointer<CandidateKey>, expanded: inout Int
   ) throws(RoostError) {
     for row in entries where visited.insert(row) {
       frontier.push(CandidateKey(distance: distance(query, try vector(row)), row: row))
@@ -161,6 +166,7 @@ extension MappedNodes {
     while let next = frontier.pop(), accepted.admits(next) {
       let block = try block(next.row)
       let own = distance(query, block)
+      expanded &+= 1
       if let upcoming = frontier.peek { ranker.prefetch(upcoming.row) }
       let bound = accepted.bound
       let count = try ranker.rank(next.row, block, own: own, bound: bound, visited: &visited, batch: batch)

@@ -61,19 +61,20 @@ final class SegmentGraph: Sendable {
 
   /// The `k` nearest accepted rows, ascending by distance, then row: from the mapping or by page reads,
   /// whichever the file is open for. The bytes of `query` must stay valid until the call returns.
-  /// - Returns: the number of reads.
   func search<A: RowAcceptor>(
     query: UnsafeRawPointer, k: Int, effort: Int, acceptor: inout A, results: inout [Candidate]
-  ) async throws(RoostError) -> Int {
+  ) async throws(RoostError) -> SearchWork {
     let scratch = scratches.borrow()
     defer { scratches.giveBack(scratch) }
+    scratch.work = SearchWork()
     if file.isMapped {
       try searchMapped(
         query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
-      return 0
+    } else {
+      _ = try await searchPaged(
+        query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
     }
-    return try await searchPaged(
-      query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
+    return scratch.work
   }
 
   /// The `k` nearest accepted rows of a list (ascending, without repeats), by comparing with each; as `search`

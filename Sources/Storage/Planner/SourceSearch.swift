@@ -174,12 +174,13 @@ struct SourceSearch {
       try graph.scratches.with { (scratch) throws(RoostError) in
         try graph.search(
           query: query, k: k, effort: effort, acceptor: &acceptor, scratch: scratch, results: &results)
+        work = scratch.work
       }
     case (.segment(let segment), let rows?):
       work = try segment.fields[field].graph.filteredSearch(
         among: rows, query: query, k: k, effort: effort, acceptor: &acceptor, results: &results)
     case (.segment(let segment), nil):
-      work.pagesRead = try await segment.fields[field].graph.search(
+      work = try await segment.fields[field].graph.search(
         query: query, k: k, effort: effort, acceptor: &acceptor, results: &results)
     }
     return (results, work)
