@@ -173,8 +173,8 @@ package final class SegmentFuzz {
       for field in segment.fields.indices { _ = try? await source.vectorBytes(row, field: field) }
     }
     for filter in filters {
-      _ = try? segment.attributes?.bound(filter)
-      _ = try? segment.attributes?.match(filter)
+      _ = try? segment.attributes.bound(filter)
+      _ = try? segment.attributes.match(filter)
     }
     for row in 0..<min(segment.rowCount, 50) {
       _ = try? await source.readID(row)

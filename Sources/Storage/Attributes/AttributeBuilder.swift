@@ -23,6 +23,9 @@ final class AttributeBuilder: @unchecked Sendable {
     var isDropped = false
     var columns: [AttributeKind: AttributeColumnBuilder] = [:]
     var lastRow: UInt32?
+    var lastValueRow: UInt32?
+    var lastStringRow: UInt32?
+    var hasTokens = true
     var byteCount: Int { columns.values.reduce(0) { $0 + $1.byteCount } }
   }
 
@@ -32,6 +35,8 @@ final class AttributeBuilder: @unchecked Sendable {
   private var pathCount = 0
   /// Whether some path was met that there was no room for.
   private var isOverflown = false
+  /// The word at hand.
+  private let word = IOBuffer(count: AttributeColumnBuilder.keyBytesMax)
   private(set) var rowCount = 0
 
   init(_ indexing: AttributeIndexing, bytesMax: Int = AttributeBuilder.bytesMax) throws(RoostError) {
@@ -116,7 +121,12 @@ final class AttributeBuilder: @unchecked Sendable {
       throw RoostError(
         .corrupted, "values nest deeper than \(Limits.payloadDepthMax)", at: "payload byte \(start)")
     }
-    switch try reader.u8() {
+    let tag = try reader.u8()
+    if tag != ValueTag.null, tag != ValueTag.array, nodes[node].lastValueRow != UInt32(rowCount) {
+      nodes[node].lastValueRow = UInt32(rowCount)
+      add(.value, to: node) { $0.add(key: 0, row: $1) }
+    }
+    switch tag {
     case ValueTag.null: add(.null, to: node) { $0.add(key: 0, row: $1) }
     case ValueTag.boolFalse: add(.bool, to: node) { $0.add(key: 0, row: $1) }
     case ValueTag.boolTrue: add(.bool, to: node) { $0.add(key: 1, row: $1) }
@@ -132,6 +142,7 @@ final class AttributeBuilder: @unchecked Sendable {
     case ValueTag.string:
       let text = try reader.bytes(try reader.count("string", atMost: Limits.payloadBytesMax))
       add(.string, to: node) { $0.add(text, row: $1) }
+      addWords(of: text, node)
     case ValueTag.bytes:
       let bytes = try reader.bytes(try reader.count("bytes", atMost: Limits.payloadBytesMax))
       add(.bytes, to: node) { $0.add(bytes, row: $1) }
@@ -146,7 +157,24 @@ final class AttributeBuilder: @unchecked Sendable {
     case ValueTag.map:
       var fields = ByteReader(try reader.bytes(Int(try reader.u32())))
       try addMap(&fields, parent: node, depth: depth + 1)
-    case let tag: throw RoostError(.corrupted, "unknown value tag \(tag)", at: "payload byte \(start)")
+    default: throw RoostError(.corrupted, "unknown value tag \(tag)", at: "payload byte \(start)")
+    }
+  }
+
+  private func addWords(of text: UnsafeRawBufferPointer, _ node: Int) {
+    guard nodes[node].isWanted, !nodes[node].isDropped, nodes[node].hasTokens else { return }
+    let isAnother = nodes[node].lastStringRow == UInt32(rowCount)
+    nodes[node].lastStringRow = UInt32(rowCount)
+    add(.token, to: node) { column, row in
+      if isAnother { column.hasManyPerRow = true }
+      var tokenizer = TextTokenizer(text)
+      while let token = tokenizer.next(into: word.mutableBytes) {
+        if token.isWhole {
+          column.add(word.bytes(0..<token.count), row: row)
+        } else {
+          column.isPartial = true
+        }
+      }
     }
   }
 
@@ -158,13 +186,30 @@ final class AttributeBuilder: @unchecked Sendable {
     body(&nodes[node].columns[kind, default: AttributeColumnBuilder(kind)], UInt32(rowCount))
   }
 
-  /// Keeps the memory within its bound.
+  /// Keeps the memory within its bound: the words of the wordiest path go first, then the largest path.
   private func giveUpLargest() {
-    while nodes.reduce(0, { $0 + $1.byteCount }) > bytesMax,
-      let largest = nodes.indices.max(by: { nodes[$0].byteCount < nodes[$1].byteCount })
-    {
-      nodes[largest].isDropped = true
-      nodes[largest].columns = [:]
+    var total = nodes.reduce(0) { $0 + $1.byteCount }
+    while total > bytesMax {
+      func words(_ node: Int) -> Int {
+        nodes[node].hasTokens ? nodes[node].columns[.token]?.byteCount ?? 0 : 0
+      }
+      guard let wordiest = nodes.indices.max(by: { words($0) < words($1) }),
+        let largest = nodes.indices.max(by: { nodes[$0].byteCount < nodes[$1].byteCount })
+      else { return }
+      if words(wordiest) > 0 {
+        total -= words(wordiest)
+        nodes[wordiest].hasTokens = false
+        var none = AttributeColumnBuilder(.token)
+        none.isPartial = true
+        nodes[wordiest].columns[.token] = none
+        total += none.byteCount
+      } else if nodes[largest].isDropped {
+        return
+      } else {
+        total -= nodes[largest].byteCount
+        nodes[largest].isDropped = true
+        nodes[largest].columns = [:]
+      }
     }
   }
 

@@ -15,13 +15,15 @@ enum AttributeKind: UInt8, CaseIterable, Sendable {
   case string = 7
   case bytes = 8
   case geo = 9
-  /// Words of strings.
+  /// Words of strings, as `TextTokenizer` cuts them.
   case token = 10
+  /// One key: the rows in which the path holds something besides null.
+  case value = 11
 
   /// Bytes of a key of fixed size; nil when keys are byte strings.
   var keyBytes: Int? {
     switch self {
-    case .present, .null, .bool, .int, .double, .datetime: 8
+    case .present, .value, .null, .bool, .int, .double, .datetime: 8
     case .geo: 16
     case .string, .bytes, .token: nil
     }
@@ -54,8 +56,10 @@ enum AttributeKey {
 struct AttributeColumn: Sendable, Equatable {
   /// No row has two entries, so entries count rows.
   static let singleFlag: UInt8 = 1
-  /// Some values were left out, being too long.
+  /// Some values were left out: they are too long, or there was no room.
   static let partialFlag: UInt8 = 2
+  /// Of words: some row has several strings at the path.
+  static let manyFlag: UInt8 = 4
 
   var kind: AttributeKind
   var flags: UInt8 = 0
@@ -70,6 +74,7 @@ struct AttributeColumn: Sendable, Equatable {
 
   var isSingle: Bool { flags & Self.singleFlag != 0 }
   var isPartial: Bool { flags & Self.partialFlag != 0 }
+  var hasManyPerRow: Bool { flags & Self.manyFlag != 0 }
 
   private static func aligned(_ bytes: Int) -> Int { (bytes + 7) & ~7 }
 
@@ -110,7 +115,7 @@ struct AttributeColumn: Sendable, Equatable {
     denseEntries = try reader.count("dense entries", atMost: entries)
     blobBytes = try reader.count("key bytes", atMost: room)
     offset = try reader.count("column offset", atMost: room)
-    guard offset % 8 == 0, flags <= 3, entries >= distinct, endOffset(rowCount: rowCount) <= room,
+    guard offset % 8 == 0, flags <= 7, entries >= distinct, endOffset(rowCount: rowCount) <= room,
       kind.keyBytes == nil || blobBytes == 0
     else {
       throw RoostError(

@@ -16,7 +16,10 @@ struct AttributeColumnBuilder: Sendable {
   /// A string each, in `strings`.
   private var codes: [UInt32] = []
   private var strings = ByteInterner()
-  private var isPartial = false
+  /// Something was left out.
+  var isPartial = false
+  /// Some row has several strings.
+  var hasManyPerRow = false
 
   init(_ kind: AttributeKind) { self.kind = kind }
 
@@ -31,7 +34,7 @@ struct AttributeColumnBuilder: Sendable {
   }
 
   /// All entries of the other kinds have the same key, 0.
-  private var hasKeys: Bool { kind != .present && kind != .null }
+  private var hasKeys: Bool { kind != .present && kind != .value && kind != .null }
 
   mutating func add(_ text: UnsafeRawBufferPointer, row: UInt32) {
     guard text.count <= Self.keyBytesMax else {
@@ -78,6 +81,7 @@ struct AttributeColumnBuilder: Sendable {
     }
     column.flags =
       (isSingle ? AttributeColumn.singleFlag : 0) | (isPartial ? AttributeColumn.partialFlag : 0)
+      | (hasManyPerRow ? AttributeColumn.manyFlag : 0)
     var writer = sorted.keyArea
     writer.pad(to: 8)
     for end in sorted.ends { writer.u32(end) }

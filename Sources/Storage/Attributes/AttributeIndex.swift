@@ -37,18 +37,21 @@ final class AttributeIndex: Sendable {
     var byteCount: Int
   }
 
-  /// Nil when the segment has no indexes.
-  init?(file: PagedFile, section: Section, rowCount: Int) throws(RoostError) {
-    guard let directory = try AttributeDirectory.read(file, section, rowCount: rowCount) else { return nil }
+  typealias RowOfID = (RecordID) throws(RoostError) -> UInt32?
+
+  /// Without indexes in the segment, it knows about ids only.
+  init(file: PagedFile, section: Section, rowCount: Int) throws(RoostError) {
+    let directory = try AttributeDirectory.read(file, section, rowCount: rowCount)
     self.file = file
     self.section = section
     self.rowCount = rowCount
-    self.directory = directory
+    self.directory = directory ?? .unknown
   }
 
   /// The rows that pass `filter`. Rows never change, so answers are kept for the next query.
   /// Throws `.corrupted` when a page or what it holds is damaged.
-  func match(_ filter: Filter) throws(RoostError) -> RowMatch {
+  /// - Parameter rowOfID: looks ids up; without it nothing is known about them.
+  func match(_ filter: Filter, rowOfID: RowOfID? = nil) throws(RoostError) -> RowMatch {
     var writer = ByteWriter()
     filter.encode(into: &writer)
     let key = writer.bytes
@@ -59,7 +62,7 @@ final class AttributeIndex: Sendable {
       return answer.match
     }
     if let known { return known }
-    let match = try evaluate(filter)
+    let match = try evaluate(filter, rowOfID)
     let bytes: Int
     switch match {
     case .exact(let rows), .atMost(let rows): bytes = rows.byteCount + key.count
@@ -80,7 +83,7 @@ final class AttributeIndex: Sendable {
 
   // MARK: combining
 
-  private func evaluate(_ filter: Filter) throws(RoostError) -> RowMatch {
+  private func evaluate(_ filter: Filter, _ rowOfID: RowOfID?) throws(RoostError) -> RowMatch {
     switch filter {
     case .and(let parts):
       // Few rows first, so that the rest has little to do.
@@ -90,7 +93,7 @@ final class AttributeIndex: Sendable {
       var rows: RowBitmap?
       var isExact = true
       for (_, part) in ordered {
-        switch try evaluate(part) {
+        switch try evaluate(part, rowOfID) {
         case .exact(let more): rows = rows.map { $0.intersection(more) } ?? more
         case .atMost(let more):
           rows = rows.map { $0.intersection(more) } ?? more
@@ -105,7 +108,7 @@ final class AttributeIndex: Sendable {
       var rows = RowBitmap.none(rowCount)
       var isExact = true
       for part in parts {
-        switch try evaluate(part) {
+        switch try evaluate(part, rowOfID) {
         case .exact(let more): rows = rows.union(more)
         case .atMost(let more):
           rows = rows.union(more)
@@ -115,12 +118,24 @@ final class AttributeIndex: Sendable {
       }
       return isExact ? .exact(rows) : .atMost(rows)
     case .not(let part):
-      guard case .exact(let rows) = try evaluate(part) else { return .unknown }
+      guard case .exact(let rows) = try evaluate(part, rowOfID) else { return .unknown }
       return .exact(rows.complement())
     case .field(let path, let predicate):
       guard let test = try AttributeTest(path, predicate, in: self) else { return .unknown }
-      return .exact(try test.rows(rowCount))
-    case .nested, .hasID: return .unknown
+      return try test.rows(rowCount)
+    case .nested(let path, let part):
+      // What one map must hold, the record holds, too; but several of its maps may share in it.
+      guard let inner = part.prefixed(by: path) else { return .unknown }
+      switch try evaluate(inner, rowOfID) {
+      case .exact(let rows) where rows.isEmpty: return .exact(rows)
+      case .exact(let rows), .atMost(let rows): return rows.isAll ? .unknown : .atMost(rows)
+      case .unknown: return .unknown
+      }
+    case .hasID(let ids):
+      guard let rowOfID else { return .unknown }
+      var rows: Set<UInt32> = []
+      for id in ids { if let row = try rowOfID(id) { rows.insert(row) } }
+      return .exact(RowBitmap(rows: rows.sorted(), rowCount: rowCount))
     }
   }
 
@@ -150,7 +165,10 @@ final class AttributeIndex: Sendable {
     case .field(let path, let predicate):
       guard let test = try AttributeTest(path, predicate, in: self) else { return nil }
       return try test.bound(rowCount)
-    case .nested, .hasID: return nil
+    case .nested(let path, let part):
+      guard let inner = part.prefixed(by: path), let bound = try bound(inner) else { return nil }
+      return RowCountBound(atMost: bound.atMost, isExact: bound.atMost == 0)
+    case .hasID(let ids): return RowCountBound(atMost: min(ids.count, rowCount), isExact: ids.isEmpty)
     }
   }
 
@@ -183,4 +201,24 @@ final class AttributeIndex: Sendable {
 /// The columns of one path, by kind; a kind that is missing is in no row.
 struct AttributeColumns {
   var readers: [AttributeKind: AttributeReader]
+}
+
+extension Filter {
+  /// The same conditions, each by itself, on paths below `path`; nil where that would turn a condition that
+  /// must fail for one map into one that must fail for all.
+  fileprivate func prefixed(by path: FieldPath) -> Filter? {
+    func parts(_ parts: [Filter]) -> [Filter]? {
+      let inner = parts.compactMap { $0.prefixed(by: path) }
+      return inner.count == parts.count ? inner : nil
+    }
+    switch self {
+    case .field(let below, let predicate):
+      return (try? FieldPath(names: path.names + below.names)).map { .field($0, predicate) }
+    case .nested(let below, let part):
+      return (try? FieldPath(names: path.names + below.names)).map { .nested($0, part) }
+    case .and(let all): return .and(all.compactMap { $0.prefixed(by: path) })
+    case .or(let any): return parts(any).map { .or($0) }
+    case .not, .hasID: return nil
+    }
+  }
 }

@@ -49,7 +49,7 @@ struct AttributeReader {
   /// What a key stands for; nil where keys are no values of the field.
   func value(_ key: Int) throws(RoostError) -> ScalarView? {
     switch column.kind {
-    case .present, .token: return nil
+    case .present, .value, .token: return nil
     case .null: return .null
     case .bool: return .bool(try word(key) == 1)
     case .int: return .int(Int64(bitPattern: try word(key) ^ (1 << 63)))
@@ -96,30 +96,51 @@ struct AttributeReader {
     try keys(lower: text, lowerInclusive: true, upper: text, upperInclusive: true)
   }
 
-  /// The keys at places within a box that also pass `test`, as stretches.
+  /// The keys in cells that cover a box, as stretches; some lie outside of the box.
   func keys(
-    latitudes: ClosedRange<Double>, longitudes: ClosedRange<Double>, where test: (Double, Double) -> Bool
+    near latitudes: ClosedRange<Double>, _ longitudes: ClosedRange<Double>
   ) throws(RoostError) -> [Range<Int>] {
     var found: [Range<Int>] = []
     for cells in GeoCells.ranges(latitudes: latitudes, longitudes: longitudes) {
-      var key = try partition { (key) throws(RoostError) in
-        let place = try place(key)
-        return GeoCells.cell(latitude: place.latitude, longitude: place.longitude) < cells.lowerBound
-      }
-      while key < column.distinct {
-        let place = try place(key)
-        if GeoCells.cell(latitude: place.latitude, longitude: place.longitude) > cells.upperBound { break }
-        if test(place.latitude, place.longitude) {
-          if let last = found.last, last.upperBound == key {
-            found[found.count - 1] = last.lowerBound..<key + 1
-          } else {
-            found.append(key..<key + 1)
-          }
-        }
-        key += 1
+      let start = try partition { (key) throws(RoostError) in try cell(key) < cells.lowerBound }
+      let end = try partition { (key) throws(RoostError) in try cell(key) <= cells.upperBound }
+      if start < end { found.append(start..<end) }
+    }
+    return found
+  }
+
+  /// Those keys of the stretches at whose places `test` passes, as stretches.
+  func keys(
+    in stretches: [Range<Int>], where test: (Double, Double) -> Bool
+  ) throws(RoostError) -> [Range<Int>] {
+    var found: [Range<Int>] = []
+    for key in stretches.joined() {
+      let place = try place(key)
+      guard test(place.latitude, place.longitude) else { continue }
+      if let last = found.last, last.upperBound == key {
+        found[found.count - 1] = last.lowerBound..<key + 1
+      } else {
+        found.append(key..<key + 1)
       }
     }
     return found
+  }
+
+  private func cell(_ key: Int) throws(RoostError) -> UInt64 {
+    let place = try place(key)
+    return GeoCells.cell(latitude: place.latitude, longitude: place.longitude)
+  }
+
+  /// The keys that begin with some bytes.
+  func keys(beginning prefix: [UInt8]) throws(RoostError) -> Range<Int> {
+    let bytes = IOBuffer(prefix)
+    let start = try partition { (key) throws(RoostError) in compareBytes(try text(key), bytes.bytes) < 0 }
+    let end = try partition { (key) throws(RoostError) in
+      let text = try text(key)
+      let head = UnsafeRawBufferPointer(rebasing: text[..<min(text.count, prefix.count)])
+      return compareBytes(head, bytes.bytes) <= 0
+    }
+    return start..<max(start, end)
   }
 
   // MARK: rows

@@ -35,6 +35,13 @@ struct AttributeDirectory: Sendable, Equatable {
 
   init() {}
 
+  /// Of a segment without indexes.
+  static var unknown: AttributeDirectory {
+    var directory = AttributeDirectory()
+    directory.isIncomplete = true
+    return directory
+  }
+
   /// - Parameter room: bytes of the section before the directory.
   init(from reader: inout ByteReader, isIncomplete: Bool, rowCount: Int, room: Int) throws(RoostError) {
     self.isIncomplete = isIncomplete

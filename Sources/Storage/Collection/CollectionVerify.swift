@@ -117,7 +117,7 @@ extension Segment {
     }
     if let bare = vectorCounts.firstIndex(of: 0) { throw damaged("row \(bare) has no vector") }
     _ = try tombstones()
-    try attributes?.verify()
+    try attributes.verify()
     var previous: UnsafeRawBufferPointer?
     var seen = [Bool](repeating: false, count: rowCount)
     for rank in 0..<rowCount {

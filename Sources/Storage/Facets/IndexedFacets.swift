@@ -10,7 +10,7 @@ extension Segment {
   /// Counts the values of a field among `rows`, or among all rows for nil; false, and nothing has been
   /// counted, when the index cannot tell or would take longer than the payloads.
   func count(_ counter: inout FacetCounter, among rows: RowBitmap?) throws(RoostError) -> Bool {
-    guard counter.countsValues, let columns = try attributes?.columns(of: counter.path) else { return false }
+    guard counter.countsValues, let columns = try attributes.columns(of: counter.path) else { return false }
     let readers = columns.readers.values.filter { $0.column.kind != .present && $0.column.kind != .token }
     guard readers.allSatisfy({ !$0.column.isPartial }) else { return false }
     // A row may hold an int and the double that is the same number; as values they are one.

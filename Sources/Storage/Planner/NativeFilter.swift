@@ -44,7 +44,12 @@ struct SourceMatch: Sendable {
         return
       }
     case .segment(let segment):
-      switch try segment.attributes?.match(filter.filter) ?? .unknown {
+      let match = try segment.attributes.match(filter.filter) { (id) throws(RoostError) in
+        let encoded = IOBuffer(id.encodedBytes)
+        let row = try segment.row(of: encoded.bytes)
+        return withExtendedLifetime(encoded) { row }
+      }
+      switch match {
       case .exact(let rows):
         self.rows = rows.isAll ? nil : rows
         return

@@ -14,8 +14,7 @@ final class Segment: Sendable {
   /// That of the first field, whose nodes are the first rows.
   var rowGraph: SegmentGraph { fields[0].graph }
   let payloads: PayloadBlocks
-  /// Nil when no field is indexed.
-  let attributes: AttributeIndex?
+  let attributes: AttributeIndex
   /// Sequence number at which each row was overwritten or deleted; 0 while it lives.
   let deadAt: AtomicWords
   private let marks = Mutex(Marks())
@@ -38,7 +37,7 @@ final class Segment: Sendable {
 
   private init(
     number: UInt64, footer: SegmentFooter, file: PagedFile, fileBytes: UInt64, fields: [SegmentField],
-    payloads: PayloadBlocks, attributes: AttributeIndex?
+    payloads: PayloadBlocks, attributes: AttributeIndex
   ) throws(RoostError) {
     self.number = number
     self.footer = footer
@@ -288,6 +287,6 @@ final class Segment: Sendable {
   /// Bytes that this segment holds in memory by itself (mapped pages belong to the page cache).
   var heapBytes: Int {
     fields.reduce(0) { $0 + $1.residentBytes } + payloads.cachedBytes + file.tableBytes
-      + (attributes?.heapBytes ?? 0)
+      + attributes.heapBytes
   }
 }

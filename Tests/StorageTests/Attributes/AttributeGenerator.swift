@@ -10,7 +10,8 @@ struct AttributeGenerator {
     .null, .bool(true), .bool(false), .int(0), .int(1), .int(-1), .int(.max), .int(.min), .int(1 << 53),
     .int(1 << 53 + 1), .double(0), .double(-0.0), .double(1), .double(0.5), .double(-1.5), .double(0x1p53),
     .double(0x1p63), .double(-0x1p63), .double(.infinity), .double(-.infinity), .string(""), .string("a"),
-    .string("ab"), .string("é"), .string("e\u{301}"), .string(String(repeating: "long ", count: 60)),
+    .string("ab"), .string("Red fish"), .string("blue fish, red"), .string("fish"),
+    .string("fishes swim"), .string("é"), .string("e\u{301}"), .string(String(repeating: "long ", count: 60)),
     .bytes([]), .bytes([0, 255]), .bytes([UInt8](repeating: 7, count: 300)),
     .geo(latitude: 48.2, longitude: 16.4), .geo(latitude: -0.0, longitude: 0),
     .geo(latitude: 90, longitude: 180),
@@ -71,17 +72,42 @@ struct AttributeGenerator {
     }
   }
 
+  mutating func area() -> GeoArea {
+    func point(_ random: inout SplitMix64) -> GeoPoint {
+      GeoPoint(
+        latitude: [-90, 90, 0, 48.2, Double(random.below(180)) - 90][random.below(5)],
+        longitude: [-180, 180, 0, 16.4, Double(random.below(360)) - 180][random.below(5)])
+    }
+    switch random.below(3) {
+    case 0:
+      return .circle(
+        center: point(&random), radiusMeters: [0, 1000, 1e6, 5e6, 3e7][random.below(5)])
+    case 1:
+      let (a, b) = (point(&random), point(&random))
+      return .box(
+        southWest: GeoPoint(latitude: min(a.latitude, b.latitude), longitude: a.longitude),
+        northEast: GeoPoint(latitude: max(a.latitude, b.latitude), longitude: b.longitude))
+    default: return .polygon((0..<3 + random.below(3)).map { _ in point(&random) })
+    }
+  }
+
   mutating func filter(depth: Int = 0) throws -> Filter {
-    switch depth < 3 ? random.below(12) : random.below(6) {
+    switch depth < 3 ? random.below(16) : random.below(9) {
     case 0, 1: return .field(try field(), .equals(pick(Self.scalars)))
     case 2: return .field(try field(), .isIn((0..<random.below(6)).map { _ in pick(Self.scalars) }))
     case 3, 4: return .field(try field(), .range(range()))
     case 5: return .field(try field(), .exists)
-    case 6, 7: return .not(try filter(depth: depth + 1))
+    case 6: return .field(try field(), .hasValue)
+    case 7: return .field(try field(), .within(area()))
+    case 8:
+      let texts = ["fish", "red fish", "fish red", "blue", "fi", "red fi", "swim fishes", "nothing here"]
+      return .field(try field(), .text(TextMatch(pick(TextMatch.Mode.allCases), pick(texts))))
+    case 9: return .nested(try FieldPath(names: [pick(Self.names)]), try filter(depth: depth + 1))
+    case 10, 11: return .not(try filter(depth: depth + 1))
     case let drawn:
       var parts: [Filter] = []
       for _ in 0..<random.below(4) { parts.append(try filter(depth: depth + 1)) }
-      return drawn < 10 ? .and(parts) : .or(parts)
+      return drawn < 14 ? .and(parts) : .or(parts)
     }
   }
 }

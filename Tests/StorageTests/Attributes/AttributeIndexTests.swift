@@ -9,7 +9,7 @@ import Testing
   /// The index of the payloads, by way of a sealed file.
   static func index(
     _ payloads: [Payload], _ indexing: AttributeIndexing = .all, bytesMax: Int = AttributeBuilder.bytesMax
-  ) async throws -> AttributeIndex? {
+  ) async throws -> AttributeIndex {
     let builder = try AttributeBuilder(indexing, bytesMax: bytesMax)
     for payload in payloads {
       let bytes = IOBuffer(payload.encoded)
@@ -68,7 +68,7 @@ import Testing
       var generator = AttributeGenerator(seed: seed)
       let count = [1, 7, 64, 200, 700][generator.random.below(5)]
       let payloads = (0..<count).map { _ in generator.payload() }
-      let index = try #require(try await Self.index(payloads))
+      let index = try await Self.index(payloads)
       try index.verify()
       for _ in 0..<60 {
         let filter = try generator.filter()
@@ -77,13 +77,13 @@ import Testing
         total += 1
       }
     }
-    // Only ranges over strings that were too long, and what is made of them, may be unknown.
-    #expect(Double(exact) > 0.85 * Double(total), "\(exact) of \(total) exact")
+    // Strings that are too long, words in several strings and conditions on one map leave some unknown.
+    #expect(Double(exact) > 0.6 * Double(total), "\(exact) of \(total) exact")
   }
 
   @Test func numbersCompareExactlyAcrossTypes() async throws {
     let payloads = AttributeGenerator.scalars.map { Payload(["v": $0]) }
-    let index = try #require(try await Self.index(payloads))
+    let index = try await Self.index(payloads)
     for value in AttributeGenerator.scalars {
       _ = try Self.check(.field("v", .equals(value)), payloads, index, "equals")
       switch value {
@@ -103,7 +103,7 @@ import Testing
     for seed in 1...20 as ClosedRange<UInt64> {
       var generator = AttributeGenerator(seed: seed)
       let payloads = (0..<100).map { _ in generator.payload() }
-      let index = try #require(try await Self.index(payloads, .fields(["a", "a.kind", "missing"])))
+      let index = try await Self.index(payloads, .fields(["a", "a.kind", "missing"]))
       #expect(try Self.check(.field("a", .exists), payloads, index, "seed \(seed)"))
       #expect(try Self.check(.field("a.kind", .exists), payloads, index, "seed \(seed)"))
       #expect(try Self.check(.field("missing", .equals(.int(1))), payloads, index, "seed \(seed)"))
@@ -113,18 +113,21 @@ import Testing
         if (try? filter.validate()) != nil { _ = try Self.check(filter, payloads, index, "seed \(seed)") }
       }
     }
-    #expect(try await Self.index([Payload(["a": .int(1)])], .none) == nil)
+    let none = try await Self.index([Payload(["a": .int(1)])], .none)
+    #expect(try none.match(.field("a", .exists)) == .unknown)
+    let ids = try none.match(.hasID([.number(4), .number(5)])) { $0 == .number(5) ? 0 : nil }
+    #expect(ids == .exact(.all(1)))
   }
 
   @Test func pathsBeyondTheBoundsAreUnknown() async throws {
     let many = (0..<400).map { Payload(["field\($0)": .int(Int64($0))]) }
-    let crowded = try #require(try await Self.index(many))
+    let crowded = try await Self.index(many)
     #expect(crowded.directory.paths.count == Limits.attributePathsMax)
     #expect(try Self.check(.field("field3", .equals(.int(3))), many, crowded, "kept"))
     #expect(try crowded.match(.field("field399", .equals(.int(399)))) == .unknown)
 
     let large = (0..<3000).map { Payload(["text": .string("number \($0)"), "even": .bool($0 % 2 == 0)]) }
-    let bounded = try #require(try await Self.index(large, bytesMax: 90_000))
+    let bounded = try await Self.index(large, bytesMax: 90_000)
     #expect(try bounded.match(.field("text", .equals(.string("number 5")))) == .unknown)
     #expect(try Self.check(.field("even", .equals(.bool(true))), large, bounded, "small"))
     try bounded.verify()
@@ -140,7 +143,7 @@ import Testing
         Payload(
           rank % 100 == 7 && seed == 4 ? [:] : ["rank": .int(Int64(rank)), "half": .double(Double(rank) / 2)])
       }
-      let index = try #require(try await Self.index(payloads))
+      let index = try await Self.index(payloads)
       for _ in 0..<60 {
         let (a, b) = (random.below(count + 1), random.below(count + 1))
         let bounds = FilterRange(
@@ -159,13 +162,14 @@ import Testing
           latitude: Double(random.below(1800)) / 10 - 90, longitude: Double(random.below(3600)) / 10 - 180)
       ])
     }
-    let index = try #require(try await Self.index(payloads))
+    let index = try await Self.index(payloads)
     let reader = try #require(try index.columns(of: "at")?.readers[.geo])
     for _ in 0..<100 {
       let low = (Double(random.below(170)) - 90, Double(random.below(350)) - 180)
       let size = Double(1 + random.below(60))
       let (latitudes, longitudes) = (low.0...min(90, low.0 + size), low.1...min(180, low.1 + size))
-      let keys = try reader.keys(latitudes: latitudes, longitudes: longitudes) {
+      let near = try reader.keys(near: latitudes, longitudes)
+      let keys = try reader.keys(in: near) {
         latitudes.contains($0) && longitudes.contains($1)
       }
       let expected = payloads.indices.filter { row in

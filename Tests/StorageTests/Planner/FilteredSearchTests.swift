@@ -45,7 +45,8 @@ import Testing
       let compiled = try query.filter.map { try CompiledFilter($0) }
       return try records.values.filter { record in
         let bytes = IOBuffer(record.payload.encoded)
-        return try compiled?.matches(bytes.bytes) ?? true
+        let id = IOBuffer(record.id.encodedBytes)
+        return try compiled?.matches(bytes.bytes, id: id.bytes) ?? true
       }.map { (id: $0.id, distance: referenceDistance($0.vector!, vector, .l2)) }
         .sorted { $0.distance < $1.distance }
     }
@@ -58,7 +59,8 @@ import Testing
       "random",
       .range(FilterRange(lower: .inclusive(.int(Int64(low))), upper: .exclusive(.int(Int64(low + width))))))
     let border = Double(random.unitFloat()) * 2 + 1.5
-    switch random.below(8) {
+    switch random.below(9) {
+    case 7: return .hasID((0..<random.below(40)).map { _ in .number(UInt64(random.below(1500))) })
     case 0, 1: return some
     case 2: return .field("near", .range(FilterRange(lower: .inclusive(.double(border)))))
     case 3: return .field("near", .range(FilterRange(upper: .exclusive(.double(border)))))
