@@ -16,7 +16,7 @@ final class SearchWorld {
   var collection: Collection
   private let ids: Int
 
-  init(_ metric: Metric, _ element: VectorElement, seed: UInt64, ids: Int = 500, paged: Bool = false)
+  init(_ metric: Metric, _ element: VectorElement, seed: UInt64, ids: Int = 250, paged: Bool = false)
     async throws
   {
     random = SplitMix64(seed: seed)
