@@ -22,7 +22,8 @@ def is_disk(name):
 
 
 class Page:
-    def __init__(self):
+    def __init__(self, note=""):
+        self.note = note
         os.makedirs(PICTURES, exist_ok=True)
         self.parts = []
         self.sets = [
@@ -48,13 +49,15 @@ class Page:
         self.space()
         for section in (sections.disk, sections.filters, sections.streaming, sections.node):
             section(self)
+        if not any("|---|" in part for part in self.parts):
+            self.add("There are no results here yet: `tools/run report` takes them and fills this page.")
         with open(PAGE, "w", encoding="utf-8") as file:
             file.write("\n\n".join(self.parts) + "\n")
 
     def introduction(self):
         installed = versions()
         peers = sorted({peer.package for peer in PEERS})
-        sets = "\n".join(f"- `{name}`: {self.about(name)}." for name in self.sets)
+        sets = "\n".join(f"- `{name}`: {self.about(name)}." for name in ORDER if is_finished(name))
         self.add(
             "# Benchmarks",
             "Made by `tools/run report`; nothing here is written by hand. The machine: a virtual one with two "
@@ -77,6 +80,8 @@ class Page:
             "call, except *faiss IVF*, which gets all queries in one call. Two threads: queries side by side; "
             "peers with threads of their own get all queries in one call.",
         )
+        if self.note:
+            self.add(self.note)
 
     def goals(self):
         goals = Goals()
@@ -224,6 +229,8 @@ class Page:
                         number(about.get("rss_bytes", 0) / count or None),
                     ]
                 )
+        if not rows:
+            return
         self.add(
             "## Build and space",
             "Two threads build. Disk: everything in the index's folder. Resident: for Roost the whole process "
