@@ -46,8 +46,8 @@ import Testing
 
   @Test func levelsAgree() throws {
     var random = SplitMix64(seed: 11)
-    for dimension in [1, 2, 15, 16, 17, 48, 100, 128, 129, 384, 4096] {
-      for degree in [1, 2, 15, 16, 17, 24, 31, 32, 33, 48, 64] {
+    for dimension in [1, 15, 16, 17, 100, 128, 129, 1024] {
+      for degree in [1, 15, 16, 17, 31, 32, 33, 64] {
         let used = degree > 4 ? degree - 2 : degree
         let block = RandomBlock(dimension: dimension, degree: degree, used: used, using: &random)
         let all = block.rank(.portable, bound: .infinity)
@@ -90,7 +90,7 @@ import Testing
 
   @Test(arguments: vectorPairs.filter { $0.0 != .binary })
   func estimatesAreClose(element: VectorElement, metric: Metric) async throws {
-    for dimension in [65, 100, 128, 200, 384] {
+    for dimension in [65, 128] {
       let shape = VectorShape(dimension: dimension, element: element, metric: metric)
       let data = ClusteredVectors(shape: shape, count: 300, queryCount: 5, seed: UInt64(dimension))
       let graph = try data.graph()
