@@ -4,6 +4,8 @@
 public enum Limits {
   public static let dimensionMax = 4096
   public static let vectorFieldsMax = 8
+  /// Of f32 vectors with metric l2 or inner product: beyond it distances would overflow.
+  public static let vectorLengthMax = 1152921504606846976.0  // 2⁶⁰
   public static let keyBytesMax = 64
   public static let nameBytesMax = 64
   public static let payloadBytesMax = 64 * 1024

@@ -185,7 +185,8 @@ package final class SegmentFuzz {
     let id = IOBuffer(RecordID.number(7).encodedBytes)
     _ = try? segment.row(of: id.bytes)
     _ = try? segment.rank(after: id.bytes)
-    _ = try? segment.tombstones()
+    _ = try? segment.verifyTombstones()
+    _ = try? segment.tombstone(of: id.bytes)
   }
 
   private static func search(_ segment: Segment) async throws(RoostError) {

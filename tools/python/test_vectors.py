@@ -98,7 +98,7 @@ REQUESTS = {
     "stats-node": lambda w: w.optional(None, w.text),
     "flush": on_books,
     "compact": on_books,
-    "verify": on_books,
+    "verify": lambda w: w.text("books").varint(200),
     "backup": lambda w: w.text("books").text("/backup/books"),
 }
 REPLIES = {
@@ -194,9 +194,10 @@ def check_vectors():
     for name, expected in REPLIES.items():
         data, _ = read(FOLDER / f"reply-{name}.hex")
         check(same_types(roost.read_reply(*parse(data)), expected), f"reply {name}")
-    files, size, problems = roost.read_reply(*parse(read(FOLDER / "reply-verify.hex")[0]))
+    files, size, problems, recall = roost.read_reply(*parse(read(FOLDER / "reply-verify.hex")[0]))
     check((files, size, problems[0].kind, problems[0].place) == (4, 65536, "corrupted", "segment-1 offset 4096"),
           "reply verify")
+    check((recall["queries"], recall["recall"], recall["advice"]) == (200, 0.75, "more effort"), "reply verify: recall")
     error = error_of(read(FOLDER / "reply-error.hex")[0], "reply")
     check((error.kind, error.message, error.retry_after_ms) == ("overloaded", "too many searches", 50), "reply error")
     check(error_of(read(FOLDER / "connection-error.hex")[0], "reply").kind == "protocolViolation", "connection error")

@@ -3,13 +3,15 @@
 import Glibc
 import Synchronization
 
-/// A fixed-size anonymous mapping (MAP_NORESERVE): pages are committed at first touch.
+/// A fixed-size anonymous mapping (MAP_NORESERVE): pages are committed at first touch. Or, for work that may be
+/// larger than memory, the mapping of a scratch file (`FileSystem.makeScratch`).
 ///
 /// Safety of `@unchecked Sendable`: address and size are constant; how the bytes are shared is the
 /// owner's to settle (atomics, or a single writer that publishes).
 public final class AnonymousMemory: @unchecked Sendable {
   public let base: UnsafeMutableRawPointer
   public let count: Int
+  private let release: @Sendable () -> Void
 
   /// Throws `.limitExceeded` when the kernel refuses the address space.
   public init(count: Int) throws(RoostError) {
@@ -21,9 +23,25 @@ public final class AnonymousMemory: @unchecked Sendable {
     }
     base = address
     self.count = count
+    let bits = UInt(bitPattern: address)
+    release = { munmap(UnsafeMutableRawPointer(bitPattern: bits), bytes) }
   }
 
-  deinit { munmap(base, max(count, 1)) }
+  /// Takes over `count` bytes at `base`, which read as zeros; `release` is called when the last reference goes.
+  public init(
+    adopting base: UnsafeMutableRawPointer, count: Int, release: @escaping @Sendable () -> Void
+  ) {
+    self.base = base
+    self.count = count
+    self.release = release
+  }
+
+  /// The same bytes; `release` is called when the last reference goes, after which `other` may go, too.
+  public convenience init(lending other: AnonymousMemory, release: @escaping @Sendable () -> Void) {
+    self.init(adopting: other.base, count: other.count) { withExtendedLifetime(other, release) }
+  }
+
+  deinit { release() }
 
   /// Asks for 2 MiB pages, which memory that is read at random wants; it is then committed in such steps.
   public func preferHugePages() { madvise(base, max(count, 1), MADV_HUGEPAGE) }

@@ -89,9 +89,25 @@ public struct VectorField: Sendable, Equatable {
     guard let stored = vector.rounded(to: element) else {
       throw refuse("an element is too large for \(element.name)")
     }
-    if metric == .cosine && stored.isZero {
-      throw refuse("the zero vector has no direction for metric cosine")
+    if metric == .cosine {
+      if stored.isZero { throw refuse("the zero vector has no direction for metric cosine") }
+    } else if element == .f32 || element == .bf16 {
+      try checkLength(vector)
     }
+  }
+
+  /// Refuses a vector beyond `Limits.vectorLengthMax`, whose distances would overflow.
+  private func checkLength(_ vector: Vector) throws(RoostError) {
+    let values = vector.floats
+    let largest = values.reduce(0) { max($0, abs($1)) }
+    // Nearly all vectors pass here.
+    guard Double(largest) * Double(dimension).squareRoot() > Limits.vectorLengthMax else { return }
+    let length = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+    guard length > Limits.vectorLengthMax else { return }
+    throw RoostError(
+      .invalidArgument,
+      "the vector has length \(Float(length)), at most \(Float(Limits.vectorLengthMax)) can be compared",
+      at: place, remedy: "scale the vectors")
   }
 }
 

@@ -75,6 +75,17 @@ public protocol FileSystem: Sendable {
   /// Removes an empty folder.
   func removeDirectory(_ path: String) async throws(RoostError)
   func syncDirectory(_ path: String) async throws(RoostError)
+  /// Working memory of `count` bytes that a file without a name backs: zeros at first, and gone with the last
+  /// reference or the process. What exceeds the machine's memory is on the disk. A crash leaves at most a file
+  /// at `path`. Throws `.noSpace` when the disk has no room for all of it.
+  func makeScratch(_ path: String, count: Int) async throws(RoostError) -> AnonymousMemory
   /// Takes an exclusive lock on the file (created when missing); throws `.locked` when another holder has it.
   func lock(_ path: String) async throws(RoostError) -> any FileLock
+}
+
+extension FileSystem {
+  /// For file systems that are in memory anyway.
+  public func makeScratch(_ path: String, count: Int) async throws(RoostError) -> AnonymousMemory {
+    try AnonymousMemory(count: count)
+  }
 }

@@ -229,6 +229,19 @@ public final class MemoryDisk: FileSystem {
     }
   }
 
+  /// Counts as a change, and as space that is taken at this moment.
+  public func makeScratch(_ path: String, count: Int) async throws(RoostError) -> AnonymousMemory {
+    try await perform { (state) throws(RoostError) in
+      _ = try findParent("create the file", path, state)
+      let fault = try state.begin(.create, path)
+      if let capacity = state.capacity, state.tree.usedBytes + count > capacity {
+        throw memoryError(.noSpace, "create a scratch file", path)
+      }
+      try state.end(fault, path)
+    }
+    return try AnonymousMemory(count: count)
+  }
+
   public func lock(_ path: String) async throws(RoostError) -> any FileLock {
     let node = try await perform { (state) throws(RoostError) in
       let (parent, name) = try findParent("lock the file", path, state)

@@ -17,7 +17,7 @@ extension Coordinator {
   private static func payload(of stats: CollectionStats) -> Payload {
     var payload = Payload([
       "records": .int(Int64(stats.liveRecords)), "dead_rows": .int(Int64(stats.deadRows)),
-      "memtable_rows": .int(Int64(stats.memtableRows)),
+      "tombstones": .int(Int64(stats.tombstones)), "memtable_rows": .int(Int64(stats.memtableRows)),
       "sealed_memtables": .int(Int64(stats.sealedMemtables)),
       "segments": .int(Int64(stats.segments)), "segment_bytes": .int(Int64(clamping: stats.segmentBytes)),
       "wal_bytes": .int(Int64(clamping: stats.walBytes)), "heap_bytes": .int(Int64(stats.heapBytes)),
@@ -34,6 +34,12 @@ extension Coordinator {
       payload["page_cache_hits"] = .int(Int64(clamping: cache.hits))
       payload["page_cache_misses"] = .int(Int64(clamping: cache.misses))
       payload["page_cache_evictions"] = .int(Int64(clamping: cache.evictions))
+    }
+    if let work = stats.maintenance {
+      payload["maintenance"] = .map([
+        "kind": .string(work.kind.rawValue), "fraction": .double(work.fraction),
+        "records": .int(Int64(work.records)),
+      ])
     }
     if let failure = stats.maintenanceFailure {
       payload["maintenance_failure"] = .string(failure.description)
@@ -81,14 +87,15 @@ extension Coordinator {
 
   /// Checks a collection while it serves: a backup in the scratch folder holds the same files by hard
   /// links, and that is what is read.
-  func verify(_ name: String) async throws(RoostError) -> VerifyAnswer {
-    try await collections.with(name) { (collection) throws(RoostError) in
+  func verify(_ request: VerifyRequest) async throws(RoostError) -> VerifyAnswer {
+    try await collections.with(request.collection) { (collection) throws(RoostError) in
+      defer { collection.showCheck(nil) }
       try await runtime.files.makeDirectory(folder.scratchPath)
       let copy = folder.scratchPath + "/verify-\(runtime.random.next())"
       try await collection.backup(to: copy)
       let report: VerifyReport
       do throws(RoostError) {
-        report = try await Collection.verify(copy, runtime: runtime)
+        report = try await Collection.verify(copy, runtime: runtime) { collection.showCheck($0) }
       } catch {
         try await Collection.destroy(copy, files: runtime.files)
         throw error
@@ -102,8 +109,22 @@ extension Coordinator {
         }
         return problem
       }
-      return VerifyAnswer(filesChecked: UInt64(report.files), bytesChecked: report.bytes, problems: problems)
+      return VerifyAnswer(
+        filesChecked: UInt64(report.files), bytesChecked: report.bytes, problems: problems,
+        recall: try await measureRecall(collection, samples: request.recallSamples))
     }
+  }
+
+  private func measureRecall(
+    _ collection: Collection, samples: Int
+  ) async throws(RoostError) -> RecallAnswer? {
+    guard samples > 0 else { return nil }
+    let report = try await collection.measureRecall(samples: samples) { done in
+      collection.showCheck(Double(done) / Double(samples))
+    }
+    return RecallAnswer(
+      queries: UInt32(report.queries), k: UInt32(report.k), effort: UInt32(report.effort),
+      recall: report.recall, low: report.low, high: report.high, advice: report.advice ?? "")
   }
 
   func backup(_ request: BackupRequest) async throws(RoostError) -> Response {

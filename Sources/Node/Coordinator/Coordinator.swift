@@ -90,7 +90,7 @@ final class Coordinator: RequestHandler {
         try await collection.compact()
         return .compact
       }
-    case .verify(let verify): return .verify(try await self.verify(verify.collection))
+    case .verify(let verify): return .verify(try await self.verify(verify))
     case .backup(let backup): return try await self.backup(backup)
     }
   }

@@ -26,6 +26,7 @@ public final class Collection: Sendable {
   let published: Mutex<Published>
   let commits = Mutex(CommitQueue())
   let status: Mutex<Status>
+  let searchLoad = SearchLoad()
 
   /// What readers see; replaced as a whole at the end of each commit, flush and compaction.
   struct Published: Sendable {
@@ -44,6 +45,9 @@ public final class Collection: Sendable {
     var manifest: Manifest
     var log: LogWriter
     var nextFileNumber: UInt64
+    /// The last call of which a tombstone refused something. Until it is flushed it may be replayed, and must
+    /// meet the tombstone again.
+    var refusedSequence: UInt64 = 0
 
     init(manifest: Manifest, log: LogWriter, nextFileNumber: UInt64) {
       self.manifest = manifest
@@ -60,6 +64,12 @@ public final class Collection: Sendable {
   struct Status: Sendable {
     var isClosed = false
     var isMaintaining = false
+    /// The flush or merge that is going on.
+    var work: WorkControl?
+    /// How far a check is that somebody makes of this collection.
+    var check: MaintenanceProgress?
+    /// What the last flush or merge took.
+    var lastWork = WorkMemory.Usage()
     /// Whether a task will sync the log soon (`SyncPolicy.interval`).
     var isSyncScheduled = false
     /// Why the last flush or compaction failed, until one succeeds.
@@ -111,12 +121,13 @@ public final class Collection: Sendable {
     }
   }
 
-  /// Waits for running writes, searches and maintenance, makes everything durable and marks the folder as
+  /// Waits for running writes and searches, stops maintenance, makes everything durable and marks the folder as
   /// cleanly closed, unless an earlier failure of the disk has left a log in doubt. Later calls throw
   /// `.unavailable`. Safe to call twice.
   public func close() async throws(RoostError) {
     let wasClosed = status.withLock { status in
       defer { status.isClosed = true }
+      status.work?.stop()
       return status.isClosed
     }
     if wasClosed { return }
@@ -161,6 +172,8 @@ public struct CollectionStats: Sendable, Equatable {
   public var liveRecords = 0
   /// Rows that were overwritten or deleted and await compaction.
   public var deadRows = 0
+  /// Deletes that are remembered, so that older writes lose against them.
+  public var tombstones = 0
   public var memtableRows = 0
   public var sealedMemtables = 0
   public var segments = 0
@@ -175,6 +188,8 @@ public struct CollectionStats: Sendable, Equatable {
   public var sequence: UInt64 = 0
   public var flushes = 0
   public var compactions = 0
+  /// The flush, merge or check that is going on.
+  public var maintenance: MaintenanceProgress?
   /// The failure of background work that is still unresolved.
   public var maintenanceFailure: RoostError?
   public var recovery = RecoveryReport()
@@ -188,6 +203,9 @@ extension Collection {
     stats.memtableRows = state.activeRows + state.sealed.reduce(0) { $0 + $1.rowCount }
     stats.sealedMemtables = state.sealed.count
     stats.segments = state.segments.count
+    stats.tombstones =
+      state.active.tombstoneCount + state.sealed.reduce(0) { $0 + $1.tombstoneCount }
+      + state.segments.reduce(0) { $0 + $1.tombstoneCount }
     stats.segmentBytes = state.segments.reduce(0) { $0 + $1.fileBytes }
     stats.deadRows = stats.memtableRows + state.segments.reduce(0) { $0 + $1.rowCount } - state.liveCount
     stats.heapBytes =
@@ -200,6 +218,7 @@ extension Collection {
     status.withLock { status in
       stats.flushes = status.flushes
       stats.compactions = status.compactions
+      stats.maintenance = status.work?.progress ?? status.check
       stats.maintenanceFailure = status.maintenanceFailure
       stats.recovery = status.recovery
     }

@@ -26,7 +26,7 @@ struct CommitQueue: Sendable {
 extension Collection {
   /// Calls that share one sync, at most.
   private static let groupCallsMax = 256
-  private static let sealedMemtablesMax = 2
+  static let sealedMemtablesMax = 2
 
   /// Stores records, replacing those with the same ids. All or nothing becomes durable and visible.
   /// - Returns: the version of each record.
@@ -133,14 +133,18 @@ extension Collection {
 
   private func commitPart(_ part: [PendingWrite]) async {
     // Everything that can fail for one call alone comes before the log.
-    var accepted: [(write: PendingWrite, existing: [SegmentRow?])] = []
+    var accepted: [(write: PendingWrite, existing: [SegmentFact?])] = []
     for var write in part {
       do throws(RoostError) {
         let existing = try await resolveInSegments(write.operations)
         // Versions rise in the order of the log. Otherwise of two calls that race for an id the later one
         // could be the older one, which a delete hides only until its tombstone is flushed.
-        for index in write.operations.indices where write.operations[index].version == .zero {
-          write.operations[index].version = clock.next()
+        for index in write.operations.indices {
+          if write.operations[index].version == .zero {
+            write.operations[index].version = clock.next()
+          } else {
+            clock.observe(write.operations[index].version)
+          }
         }
         accepted.append((write, existing))
       } catch {

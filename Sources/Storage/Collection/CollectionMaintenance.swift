@@ -44,15 +44,8 @@ extension Collection {
   }
 
   /// Writes everything in memory out as segments.
+  /// - Throws: `.cancelled` when the task is cancelled; what was not written then is written later.
   public func flush() async throws(RoostError) {
-    // In a task of its own: one that is cancelled would leave the graph of the memtable half done.
-    let task = Task(executorPreference: executor) { () -> Result<Void, RoostError> in
-      do throws(RoostError) { return .success(try await self.flushAll()) } catch { return .failure(error) }
-    }
-    try await task.value.get()
-  }
-
-  private func flushAll() async throws(RoostError) {
     try await sealActive()
     await maintenanceLock.acquire()
     defer { maintenanceLock.release() }
@@ -61,17 +54,26 @@ extension Collection {
     status.withLock { $0.maintenanceFailure = nil }
   }
 
-  /// Flushes, then merges all segments into one without dead rows. Throws `.cancelled`, having changed
-  /// nothing, when the task is cancelled meanwhile.
+  /// Flushes, then merges all segments into one without dead rows and without the tombstones that the policy
+  /// lets go. Throws `.cancelled`, having changed nothing, when the task is cancelled meanwhile.
   public func compact() async throws(RoostError) {
     try await flush()
     await maintenanceLock.acquire()
     defer { maintenanceLock.release() }
     try requireOpen()
     let segments = published.withLock { $0.segments }
-    let isMinimal =
-      segments.count <= 1 && segments.allSatisfy { $0.deadCount == 0 && $0.footer.tombstoneCount == 0 }
-    if !isMinimal { try await merge(segments) }
+    if try !isMinimal(segments) { try await merge(segments) }
+  }
+
+  /// Whether a merge of all segments would change nothing.
+  private func isMinimal(_ segments: [Segment]) throws(RoostError) -> Bool {
+    guard let segment = segments.first else { return true }
+    guard segments.count == 1, segment.deadCount == 0 else { return false }
+    let limit = options.tombstones.limit
+    for rank in 0..<segment.tombstoneCount where try segment.tombstone(atRank: rank).version <= limit {
+      return false
+    }
+    return true
   }
 
   private func sealActive() async throws(RoostError) {
@@ -87,40 +89,17 @@ extension Collection {
     // A manifest with more segments than the limit could not be read again, so at worst we merge unasked.
     let segments = published.withLock { $0.segments }
     if segments.count >= Limits.segmentsMax / 2 { try await merge(segmentsDueForMerge() ?? segments) }
-    // What a later call has killed is written, too: that call is in a WAL that may not be durable yet and
-    // that a backup leaves out.
-    let alive = (0..<UInt32(memtable.rowCount)).filter { row in
-      let death = memtable.deadAt.load(Int(row))
-      return death == 0 || death > memtable.lastSequence
-    }
-    let tombstones = memtable.tombstones.sorted { $0.id < $1.id }
-    var segment: Segment?
-    var order: [UInt32] = []
-    if !alive.isEmpty || !tombstones.isEmpty {
-      let living = alive.count < memtable.rowCount ? Set(alive) : []
-      for graph in memtable.graphs {
-        if alive.count < memtable.rowCount {
-          await graph.removeDead(workers: runtime.workers) { !living.contains($0) }
-        }
-        await graph.finish(workers: runtime.workers)
-      }
-      let arranged = await SegmentSource.arrange(memtable.graphs, rows: alive, workers: runtime.workers)
-      order = arranged.order
-      let source = SegmentSource(
-        fields: arranged.fields, order: order,
-        entry: { (row, body) throws(RoostError) in
-          body(
-            memtable.entries.idBytes(Int(row)), memtable.entries.version(Int(row)),
-            memtable.entries.payload(Int(row)))
-        }, tombstones: tombstones, lastSequence: memtable.lastSequence)
-      segment = try await writeSegment(source, replacing: [])
-    }
+    let control = beginWork(.flush)
+    defer { endWork() }
+    let (segment, order) = try await write(memtable, control)
     await writeLock.acquire()
     defer { writeLock.release() }
     if let segment {
-      for (newRow, row) in order.enumerated() {
-        let death = memtable.deadAt.load(Int(row))
-        if death != 0 { segment.kill(row: UInt32(newRow), at: death) }
+      await runtime.workers.run {
+        for (newRow, row) in order.enumerated() {
+          let death = memtable.deadAt.load(Int(row))
+          if death != 0 { segment.kill(row: UInt32(newRow), at: death) }
+        }
       }
     }
     try await install(
@@ -135,17 +114,86 @@ extension Collection {
     return true
   }
 
+  /// Writes a sealed memtable out as a segment, none when there is nothing to keep of it.
+  /// - Returns: the segment, and the memtable's row of each of its rows.
+  private func write(
+    _ memtable: Memtable, _ control: WorkControl
+  ) async throws(RoostError) -> (Segment?, [UInt32]) {
+    let (deadAt, lastSequence, count) = (memtable.deadAt, memtable.lastSequence, memtable.rowCount)
+    // What a later call has killed is written, too: that call is in a WAL that may not be durable yet and that
+    // a backup leaves out.
+    let isDead: @Sendable (UInt32) -> Bool = { row in
+      let death = deadAt.load(Int(row))
+      return death != 0 && death <= lastSequence
+    }
+    let kept = (0..<UInt32(count)).filter { !isDead($0) }
+    let tombstones = memtable.tombstones
+    if kept.isEmpty && tombstones.isEmpty { return (nil, []) }
+    control.begin(records: kept.count, linking: 0)
+    let work = workMemory()
+    let workers = runtime.workers
+    // Searches go on in the memtable's own graph, and older snapshots want rows that are dead by now.
+    var graphs: [GrowingGraph] = []
+    for original in memtable.graphs {
+      let graph = GrowingGraph(
+        copying: original, rows: count,
+        memory: try await work.block(GraphMemory.listBytes(degree: original.degree, capacity: count)))
+      if kept.count < count {
+        await graph.removeDead(workers: workers, control: control, isDead: isDead)
+      }
+      await graph.finish(workers: workers, control: control)
+      try control.check()
+      graphs.append(graph)
+    }
+    let arranged = await SegmentSource.arrange(graphs, rows: kept, workers: workers)
+    let source = SegmentSource(
+      fields: arranged.fields, order: arranged.order,
+      entry: { (row, body) throws(RoostError) in
+        body(
+          memtable.entries.idBytes(Int(row)), memtable.entries.version(Int(row)),
+          memtable.entries.payload(Int(row)))
+      }, idBytesMax: kept.reduce(0) { $0 + memtable.entries.idBytes(Int($1)).count },
+      tombstones: SortedTombstones(tombstones), lastSequence: lastSequence)
+    let segment = try await writeSegment(source, replacing: [], work: work, control: control)
+    return (segment, arranged.order)
+  }
+
+  func workMemory() -> WorkMemory {
+    WorkMemory(limit: options.workMemoryBytes, directory: path, files: runtime.files)
+  }
+
+  /// Makes a flush or merge visible from outside. Requires the maintenance lock, as does `endWork`.
+  func beginWork(_ kind: MaintenanceProgress.Kind) -> WorkControl {
+    // A flush that writers wait for, merges without which flushes would have to stop.
+    let control = WorkControl(kind, place: path, clock: runtime.clock, load: searchLoad) { [weak self] in
+      guard let self else { return true }
+      return published.withLock {
+        kind == .flush
+          ? $0.sealed.count >= Self.sealedMemtablesMax : $0.segments.count >= Self.segmentsCrowding
+      }
+    }
+    let isClosed = status.withLock { status in
+      status.work = control
+      return status.isClosed
+    }
+    if isClosed { control.stop() }
+    return control
+  }
+
+  func endWork() { status.withLock { $0.work = nil } }
+
   /// Writes and opens a segment under a new number.
   /// - Parameter replaced: segments that go once the new one is installed.
   func writeSegment(
-    _ source: SegmentSource, replacing replaced: [Segment]
+    _ source: SegmentSource, replacing replaced: [Segment], work: WorkMemory, control: WorkControl
   ) async throws(RoostError) -> Segment {
     await writeLock.acquire()
     let number = writer.takeFileNumber()
     writeLock.release()
     let file = path + "/" + FileName.segment(number)
     do throws(RoostError) {
-      _ = try await SegmentWriter.write(source, to: file, schema: schema, runtime: runtime)
+      _ = try await SegmentWriter.write(
+        source, to: file, schema: schema, runtime: runtime, work: work, control: control)
       try await runtime.files.syncDirectory(path)
       let gone = Set(replaced.map(\.number))
       let others = published.withLock { $0.segments }.filter { !gone.contains($0.number) }

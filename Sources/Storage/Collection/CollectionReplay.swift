@@ -1,8 +1,14 @@
-// Reads WALs back into memtables, one memtable for each, through the same steps as live writes.
+// Reads WALs back into memtables, one memtable for each, through the same steps as live writes. A first pass
+// over all logs decides whether they are whole and how large their memtables must be; the second applies
+// them, a few frames at a time.
 
 import Core
 
 extension Collection {
+  /// Operations that are applied, and linked into the graph, together.
+  private static let replayedOperations = 1024
+  private static let replayedBytes = 4 << 20
+
   static func replay(
     _ logs: [UInt64], path: String, options: StorageOptions, runtime: Runtime, manifest: Manifest,
     segments: [Segment], memory: CollectionMemory, clean: CleanMarker?, lock: any FileLock,
@@ -11,28 +17,28 @@ extension Collection {
     let (state, files) = (manifest.state, runtime.files)
     var report = report
     let nextNumber = max(state.nextFileNumber, (logs.last ?? 0) + 1, manifest.number + 1)
-    var read: [ReplayedLog] = []
+    var surveys: [LogSurvey] = []
     var sequence = state.flushedSequence
     for (index, number) in logs.enumerated() {
-      let log = try await readLog(
+      let log = try await surveyLog(
         path, number: number, schema: state.schema, after: sequence, clean: clean, files: files)
       guard log.outcome.tornBytes == 0 || index == logs.count - 1 else {
         throw .corrupted(
           "the log ends in a torn frame although a later log exists", file: path + "/" + FileName.wal(number),
           offset: log.outcome.length)
       }
-      sequence = log.batches.last?.sequence ?? sequence
-      report.replayedBatches += log.batches.count
+      sequence = log.lastSequence
+      report.replayedBatches += log.batches
       report.tornBytes += log.outcome.tornBytes
-      read.append(log)
+      surveys.append(log)
     }
     // The newest log goes on being written.
-    guard let last = read.last else { throw RoostError(.corrupted, "there is no WAL", at: path) }
+    guard let last = surveys.last else { throw RoostError(.corrupted, "there is no WAL", at: path) }
     let writer = try await LogWriter.reopen(
       path + "/" + FileName.wal(last.number), number: last.number, length: last.outcome.length, files: files)
-    let lastVersion = read.flatMap(\.batches).flatMap(\.operations).map(\.version).max() ?? .zero
+    let lastVersion = surveys.map(\.lastVersion).max() ?? .zero
     let live = segments.reduce(0) { $0 + $1.rowCount - $1.deadCount }
-    let first = try read[0].makeMemtable(schema: state.schema, options: options)
+    let first = try surveys[0].makeMemtable(schema: state.schema, options: options)
     let collection = Collection(
       path: path, schema: state.schema, options: options, runtime: runtime, memory: memory,
       clock: HybridClock(
@@ -44,7 +50,7 @@ extension Collection {
       folderLock: lock, recovery: report)
     await collection.writeLock.acquire()
     defer { collection.writeLock.release() }
-    for (index, log) in read.enumerated() {
+    for (index, log) in surveys.enumerated() {
       if index > 0 {
         let memtable = try log.makeMemtable(schema: state.schema, options: options)
         collection.published.withLock { state in
@@ -53,14 +59,7 @@ extension Collection {
           state.activeRows = 0
         }
       }
-      var batches: [ApplyBatch] = []
-      for batch in log.batches {
-        batches.append(
-          ApplyBatch(
-            operations: batch.operations, existing: try await collection.resolveInSegments(batch.operations),
-            sequence: batch.sequence))
-      }
-      _ = await collection.apply(batches)
+      try await collection.replay(log)
     }
     // The workers stop in the middle when the task is cancelled, so rows may be missing from the graph.
     if Task.isCancelled { throw RoostError(.cancelled, "opening was cancelled", at: path) }
@@ -68,52 +67,73 @@ extension Collection {
     return collection
   }
 
-  struct ReplayedLog {
-    struct Batch {
-      var sequence: UInt64
-      var operations: [WriteOperation]
+  /// Applies one log to the active memtable.
+  private func replay(_ log: LogSurvey) async throws(RoostError) {
+    var cursor = try await LogCursor.open(
+      path + "/" + FileName.wal(log.number), outcome: log.outcome, files: runtime.files)
+    var batches: [ApplyBatch] = []
+    var operations = 0
+    var bytes = 0
+    while let frame = try cursor.next() {
+      let decoded = try WriteBatch.decode(frame.body, rowBytes: schema.rowBytes)
+      batches.append(
+        ApplyBatch(
+          operations: decoded, existing: try await resolveInSegments(decoded), sequence: frame.sequence))
+      operations += decoded.count
+      bytes += frame.body.count
+      if operations >= Self.replayedOperations || bytes >= Self.replayedBytes {
+        _ = await apply(batches)
+        batches.removeAll(keepingCapacity: true)
+        (operations, bytes) = (0, 0)
+      }
     }
+    if !batches.isEmpty { _ = await apply(batches) }
+  }
+
+  /// What the first pass over a WAL finds out.
+  struct LogSurvey {
     var number: UInt64
-    var batches: [Batch]
     var outcome: LogReader.Outcome
+    var batches = 0
+    /// Records put, and the bytes of their ids and payloads.
+    var rows = 0
+    var entryBytes = 0
+    var lastSequence: UInt64
+    var lastVersion = Version.zero
 
     /// A memtable with room for all of the log, even if the options have become smaller.
     func makeMemtable(schema: CollectionSchema, options: StorageOptions) throws(RoostError) -> Memtable {
-      var rows = 0
-      var bytes = 0
-      for batch in batches {
-        for case .put(let id, _, _, let payload) in batch.operations {
-          rows += 1
-          bytes += EntryArena.byteCount(idBytes: id.encodedBytes.count, payloadBytes: payload.count)
-        }
-      }
       var options = options
       options.memtableRows = max(options.memtableRows, rows)
-      options.memtableEntryBytes = max(options.memtableEntryBytes, bytes)
+      options.memtableEntryBytes = max(options.memtableEntryBytes, entryBytes)
       return try Memtable(number: number, schema: schema, options: options)
     }
   }
 
-  /// Reads a WAL; its frames must go on right after `sequence`.
-  static func readLog(
+  /// Reads a WAL through; its frames must go on right after `sequence`.
+  static func surveyLog(
     _ path: String, number: UInt64, schema: CollectionSchema, after sequence: UInt64, clean: CleanMarker?,
     files: any FileSystem
-  ) async throws(RoostError) -> ReplayedLog {
-    var batches: [ReplayedLog.Batch] = []
-    var previous = sequence
-    let outcome = try await LogReader.read(
+  ) async throws(RoostError) -> LogSurvey {
+    var survey = LogSurvey(
+      number: number, outcome: LogReader.Outcome(length: 0, tornBytes: 0), lastSequence: sequence)
+    survey.outcome = try await LogReader.read(
       path + "/" + FileName.wal(number), kind: .wal, number: number, exactLength: clean?.logs[number],
       files: files
     ) { (frame) throws(RoostError) in
-      guard frame.sequence == previous + 1 else {
-        throw RoostError(.corrupted, "write \(frame.sequence) follows write \(previous)")
+      guard frame.sequence == survey.lastSequence + 1 else {
+        throw RoostError(.corrupted, "write \(frame.sequence) follows write \(survey.lastSequence)")
       }
-      previous = frame.sequence
-      batches.append(
-        ReplayedLog.Batch(
-          sequence: frame.sequence,
-          operations: try WriteBatch.decode(frame.body, rowBytes: schema.rowBytes)))
+      survey.lastSequence = frame.sequence
+      survey.batches += 1
+      for operation in try WriteBatch.decode(frame.body, rowBytes: schema.rowBytes) {
+        survey.lastVersion = max(survey.lastVersion, operation.version)
+        guard case .put(let id, _, _, let payload) = operation else { continue }
+        survey.rows += 1
+        survey.entryBytes += EntryArena.byteCount(
+          idBytes: id.encodedBytes.count, payloadBytes: payload.count)
+      }
     }
-    return ReplayedLog(number: number, batches: batches, outcome: outcome)
+    return survey
   }
 }

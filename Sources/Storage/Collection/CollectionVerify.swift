@@ -17,10 +17,10 @@ public struct VerifyReport: Sendable {
 
 extension Collection {
   /// Verifies a collection that nobody has open. Changes nothing.
-  /// - Parameter progress: called with the bytes checked so far.
+  /// - Parameter progress: called with the share that has been checked, from 0 to 1, on any thread.
   /// - Throws: `.notFound` or `.locked`; damage is reported, not thrown.
   public static func verify(
-    _ path: String, runtime: Runtime, progress: @Sendable (UInt64) -> Void = { _ in }
+    _ path: String, runtime: Runtime, progress: @escaping @Sendable (Double) -> Void = { _ in }
   ) async throws(RoostError) -> VerifyReport {
     let files = runtime.files
     guard try await files.exists(path) else {
@@ -41,31 +41,35 @@ extension Collection {
     report.files += clean == nil ? 2 : 3
     report.bytes += loaded.outcome.length
     report.tornBytes += loaded.outcome.tornBytes
-    for (number, dead) in loaded.state.segments.sorted(by: { $0.key < $1.key }) {
+    let segments = loaded.state.segments.sorted { $0.key < $1.key }
+    for (index, (number, dead)) in segments.enumerated() {
+      let part = 1 / Double(segments.count + 1)
       do throws(RoostError) {
         try await verifySegment(
           path + "/" + FileName.segment(number), number: number, dead: dead, schema: loaded.state.schema,
-          runtime: runtime, report: &report)
+          runtime: runtime, report: &report
+        ) { progress((Double(index) + $0) * part) }
       } catch { report.problems.append(error) }
-      progress(report.bytes)
     }
     do throws(RoostError) {
       try await verifyLogs(path, loaded, clean: clean, files: files, report: &report)
     } catch { report.problems.append(error) }
-    progress(report.bytes)
+    progress(1)
     return report
   }
 
   private static func verifySegment(
     _ path: String, number: UInt64, dead: [UInt32], schema: CollectionSchema, runtime: Runtime,
-    report: inout VerifyReport
+    report: inout VerifyReport, progress: @escaping @Sendable (Double) -> Void
   ) async throws(RoostError) {
     let segment = try await Segment.open(
       path, number: number, schema: schema, mapped: true,
       memory: try CollectionMemory(totalBytes: 16 << 20, schema: schema),
       files: runtime.files)
     let result = await runtime.workers.run { () -> Result<Void, RoostError> in
-      do throws(RoostError) { return .success(try segment.verifyAll()) } catch { return .failure(error) }
+      do throws(RoostError) { return .success(try segment.verifyAll(progress)) } catch {
+        return .failure(error)
+      }
     }
     await segment.file.file.close()
     report.files += 1
@@ -90,23 +94,35 @@ extension Collection {
     try checkLogs(numbers, path, loaded, clean: clean)
     var sequence = loaded.state.flushedSequence
     for number in numbers {
-      let log = try await readLog(
+      let log = try await surveyLog(
         path, number: number, schema: loaded.state.schema, after: sequence, clean: clean, files: files)
-      sequence = log.batches.last?.sequence ?? sequence
+      sequence = log.lastSequence
       report.files += 1
       report.bytes += log.outcome.length
       report.tornBytes += log.outcome.tornBytes
-      report.records += log.batches.reduce(0) { sum, batch in
-        sum + batch.operations.reduce(0) { if case .put = $1 { $0 + 1 } else { $0 } }
-      }
+      report.records += log.rows
+    }
+  }
+}
+
+extension Collection {
+  /// Shows in the statistics how far a check of this collection is, from 0 to 1; nil when it is over.
+  public func showCheck(_ fraction: Double?) {
+    let records = published.withLock { $0.liveCount }
+    status.withLock { status in
+      status.check = fraction.map { MaintenanceProgress(kind: .verify, fraction: $0, records: records) }
     }
   }
 }
 
 extension Segment {
   /// Checks every page, every node of the graph, and that rows, ids, indexes and payloads agree.
-  func verifyAll() throws(RoostError) {
-    for page in 0..<file.pageCount { _ = try file.mappedPage(page) }
+  /// - Parameter progress: called now and then with the share that is done.
+  func verifyAll(_ progress: (Double) -> Void = { _ in }) throws(RoostError) {
+    for page in 0..<file.pageCount {
+      _ = try file.mappedPage(page)
+      if page % 4096 == 0 { progress(0.5 * Double(page) / Double(file.pageCount)) }
+    }
     var vectorCounts = [UInt8](repeating: 0, count: rowCount)
     for field in fields {
       try field.graph.verifyMapped()
@@ -116,11 +132,12 @@ extension Segment {
       }
     }
     if let bare = vectorCounts.firstIndex(of: 0) { throw damaged("row \(bare) has no vector") }
-    _ = try tombstones()
+    try verifyTombstones()
     try attributes.verify()
     var previous: UnsafeRawBufferPointer?
     var seen = [Bool](repeating: false, count: rowCount)
     for rank in 0..<rowCount {
+      if rank % 4096 == 0 { progress(0.5 + 0.5 * Double(rank) / Double(rowCount)) }
       let row = try row(atRank: rank)
       let encoded = try idBytes(row)
       _ = try id(row)

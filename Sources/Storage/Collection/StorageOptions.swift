@@ -14,7 +14,8 @@ public enum SyncPolicy: Sendable, Equatable {
 
 public struct StorageOptions: Sendable {
   /// Vectors, graphs and caches use at most about this much memory: what fits is used in place from
-  /// the mapping, the rest is read from disk page by page.
+  /// the mapping, the rest is read from disk page by page. A flush or a merge takes half as much again while
+  /// it runs; what its vectors and edges need beyond that is in scratch files.
   public var memoryBytes: Int
   public var sync: SyncPolicy
   /// Records in a memtable before it is written out as a segment.
@@ -29,11 +30,13 @@ public struct StorageOptions: Sendable {
   public var segmentsPerTier: Int
   /// Merge segments in the background. Off, only `compact` merges.
   public var compactsAutomatically: Bool
+  /// Which remembered deletes a merge may forget.
+  public var tombstones: TombstonePolicy
 
   public init(
     memoryBytes: Int = 2 << 30, sync: SyncPolicy = .always, memtableRows: Int = 65_536,
     memtableEntryBytes: Int = 64 << 20, memtableEffort: Int = 64, segmentsPerTier: Int = 4,
-    compactsAutomatically: Bool = true
+    compactsAutomatically: Bool = true, tombstones: TombstonePolicy = .whenUnneeded
   ) {
     precondition(memtableRows > 0 && memtableEntryBytes > 0 && segmentsPerTier > 1)
     self.memoryBytes = memoryBytes
@@ -43,5 +46,9 @@ public struct StorageOptions: Sendable {
     self.memtableEffort = memtableEffort
     self.segmentsPerTier = segmentsPerTier
     self.compactsAutomatically = compactsAutomatically
+    self.tombstones = tombstones
   }
+
+  /// Memory of the process that a flush or a merge may take.
+  var workMemoryBytes: Int { memoryBytes / 2 }
 }

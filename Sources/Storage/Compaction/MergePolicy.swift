@@ -8,6 +8,10 @@ struct MergeCandidate: Sendable, Equatable {
   var number: UInt64
   var liveRows: Int
   var deadRows: Int
+  var tombstones = 0
+
+  /// What a merge has to write.
+  var size: Int { liveRows + tombstones }
 }
 
 enum MergePolicy {
@@ -18,11 +22,11 @@ enum MergePolicy {
 
   /// The numbers of the segments to merge next, or nil. Pure; oldest segment first.
   static func pick(_ candidates: [MergeCandidate], perTier: Int) -> [UInt64]? {
-    let bySize = candidates.sorted { ($0.liveRows, $0.number) < ($1.liveRows, $1.number) }
+    let bySize = candidates.sorted { ($0.size, $0.number) < ($1.size, $1.number) }
     var start = 0
     while start < bySize.count {
-      let limit = Double(max(bySize[start].liveRows, 1)) * tierRatio
-      let end = bySize[start...].firstIndex { Double($0.liveRows) > limit } ?? bySize.count
+      let limit = Double(max(bySize[start].size, 1)) * tierRatio
+      let end = bySize[start...].firstIndex { Double($0.size) > limit } ?? bySize.count
       if end - start >= perTier { return bySize[start..<end].map(\.number) }
       start += 1
     }

@@ -1,52 +1,102 @@
 // Merging segments: the living rows of all, for each vector field in one graph that starts from the largest
-// one's edges and links the rest in (FreshDiskANN's merge, arXiv:2105.09613, section 5).
+// one's edges and links the rest in (FreshDiskANN's merge, arXiv:2105.09613, section 5). Its memory is a
+// `WorkMemory`; nothing counts before the manifest says so, so a merge that ends early, by a crash or on request,
+// just begins again.
 
 import Core
 
 extension Collection {
+  /// Decoded payload blocks of each input. Rows that are written one after the other mostly come from few blocks.
+  private static let mergeCacheBytes = 1 << 18
+
   func segmentsDueForMerge() -> [Segment]? {
     let segments = published.withLock { $0.segments }
     let candidates = segments.map { segment in
       let dead = segment.persistedDeadCount
-      return MergeCandidate(number: segment.number, liveRows: segment.rowCount - dead, deadRows: dead)
+      return MergeCandidate(
+        number: segment.number, liveRows: segment.rowCount - dead, deadRows: dead,
+        tombstones: segment.tombstoneCount)
     }
     guard let numbers = MergePolicy.pick(candidates, perTier: options.segmentsPerTier) else { return nil }
     let due = Set(numbers)
     return segments.filter { due.contains($0.number) }
   }
 
-  /// Replaces `inputs` by one segment of their living rows. Requires the maintenance lock.
+  /// Replaces `inputs` by one segment of their living rows and the tombstones that are still needed. Requires
+  /// the maintenance lock.
+  /// - Throws: `.cancelled` when the task was cancelled or the collection closed; then nothing has changed.
   func merge(_ inputs: [Segment]) async throws(RoostError) {
+    let control = beginWork(.merge)
+    defer { endWork() }
+    if try await !merge(inputs, dropping: options.tombstones.limit, control) {
+      _ = try await merge(inputs, dropping: .zero, control)
+    }
+  }
+
+  /// - Parameter limit: tombstones up to this version may go.
+  /// - Returns: false, with nothing changed, when a tombstone that was dropped has been needed meanwhile.
+  private func merge(
+    _ inputs: [Segment], dropping limit: Version, _ control: WorkControl
+  ) async throws(RoostError) -> Bool {
     await writeLock.acquire()
     let flushed = writer.manifest.state.flushedSequence
+    let mayDrop = writer.refusedSequence <= flushed
     writeLock.release()
-    let plan = MergePlan(inputs, flushedSequence: flushed)
+    let work = workMemory()
+    let workers = runtime.workers
+    let plan = try await MergePlan.make(
+      inputs, flushedSequence: flushed, work: work, workers: workers)
+    control.begin(records: plan.liveCount, linking: plan.liveCount - plan.seedRange.count)
+    let numbers = Set(inputs.map(\.number))
+    let others = published.withLock { $0.segments }.filter { !numbers.contains($0.number) }
+    let tombstones = MergedTombstones(inputs, others: others, limit: mayDrop ? limit : .zero) {
+      plan.isKept(input: $0, row: $1)
+    }
     var merged: Segment?
     var order: [UInt32] = []
-    if plan.liveCount > 0 {
+    if plan.liveCount > 0 || inputs.contains(where: { $0.tombstoneCount > 0 }) {
       var graphs: [GrowingGraph] = []
-      for field in schema.fields.indices { graphs.append(try await buildGraph(plan, field: field)) }
+      for field in schema.fields.indices {
+        graphs.append(try await buildGraph(plan, field: field, work, control))
+      }
       let arranged = await SegmentSource.arrange(
-        graphs, rows: Array(0..<UInt32(plan.liveCount)), workers: runtime.workers)
+        graphs, rows: Array(0..<UInt32(plan.liveCount)), workers: workers)
       order = arranged.order
+      // Not the cache that searches use: its lock must not be held by a thread that has to wait for a core.
+      let caches = inputs.map { $0.payloads.copy(cacheBytes: Self.mergeCacheBytes) }
       let source = SegmentSource(
         fields: arranged.fields, order: order,
         entry: { (row, body) throws(RoostError) in
-          let (segment, old) = plan.place(row)
-          var kept: [PayloadBlock] = []
-          let payload = try RowSource.segment(segment).payload(old, keeping: &kept)
-          body(try segment.idBytes(old), try segment.version(old), payload)
-          withExtendedLifetime(kept) {}
-        }, tombstones: [], lastSequence: inputs.map(\.footer.lastSequence).max() ?? 0)
-      merged = try await writeSegment(source, replacing: inputs)
+          let (input, old) = plan.place(row)
+          let segment = plan.inputs[input]
+          let place = try segment.payloadPlace(old)
+          let block = try caches[input].block(place.block)
+          body(try segment.idBytes(old), try segment.version(old), try block.payload(at: place.offset))
+          withExtendedLifetime(block) {}
+        }, idBytesMax: inputs.reduce(0) { $0 + $1.footer.section(.ids).byteCount },
+        tombstones: tombstones, lastSequence: inputs.map(\.footer.lastSequence).max() ?? 0)
+      merged = try await writeSegment(source, replacing: inputs, work: work, control: control)
+    }
+    if let empty = merged, empty.rowCount == 0, empty.tombstoneCount == 0 {
+      await discard(empty)
+      merged = nil
     }
     await writeLock.acquire()
+    if tombstones.dropped > 0, writer.refusedSequence > writer.manifest.state.flushedSequence {
+      writeLock.release()
+      if let merged { await discard(merged) }
+      return false
+    }
     do throws(RoostError) {
       if let merged {
-        for (newRow, row) in order.enumerated() {
-          let (segment, old) = plan.place(row)
-          let death = segment.deadAt.load(old)
-          if death != 0 { merged.kill(row: UInt32(newRow), at: death) }
+        // No flush ran meanwhile, so whatever died and was kept is not persisted.
+        let rows = order
+        await runtime.workers.run {
+          let deaths = plan.deaths()
+          if deaths.isEmpty { return }
+          for (newRow, row) in rows.enumerated() {
+            if let sequence = deaths[row] { merged.kill(row: UInt32(newRow), at: sequence) }
+          }
         }
       }
       try await install(adding: merged, removing: inputs, flushedSequence: 0, dropping: nil)
@@ -55,103 +105,65 @@ extension Collection {
       throw error
     }
     writeLock.release()
-    status.withLock { $0.compactions += 1 }
+    status.withLock {
+      $0.compactions += 1
+      $0.lastWork = work.usage
+    }
     // Searches that began before still read them; what cannot be removed goes at the next opening.
     for input in inputs { try? await runtime.files.remove(input.file.path) }
+    return true
+  }
+
+  /// Gets rid of a segment that was never installed; what cannot be removed goes at the next opening.
+  private func discard(_ segment: Segment) async {
+    await segment.file.file.close()
+    try? await runtime.files.remove(segment.file.path)
   }
 
   /// The graph of one field over the merged rows that have a vector of it, in their new numbers.
-  private func buildGraph(_ plan: MergePlan, field index: Int) async throws(RoostError) -> GrowingGraph {
+  private func buildGraph(
+    _ plan: MergePlan, field index: Int, _ work: WorkMemory, _ control: WorkControl
+  ) async throws(RoostError) -> GrowingGraph {
+    let workers = runtime.workers
     let field = schema.fields[index]
     let graph = try GrowingGraph(
-      shape: field.shape, degree: field.degree, buildEffort: field.buildEffort, capacity: plan.places.count
-    )
+      shape: field.shape, degree: field.degree, buildEffort: field.buildEffort, capacity: plan.count,
+      memory: try await GraphMemory(
+        shape: field.shape, degree: field.degree, capacity: plan.count, from: work))
     let liveCount = UInt32(plan.liveCount)
     var hasDead = false
     /// Rows that do not come with edges.
     var loose: [Int] = []
     for (number, input) in plan.inputs.enumerated() {
       let vectors = input.fields[index]
-      let newRows = try plan.newRows(ofInput: number, vectors.rows)
-      try await vectors.graph.forEachNode { (node, vector, neighbours) in
-        guard let row = newRows[Int(node)] else { return }
+      let newRows = try await plan.newRows(ofInput: number, vectors.rows, work: work, workers: workers)
+      let isSeed = number == plan.seedInput
+      for node in 0..<newRows.count where newRows[node] != RowTable.none {
+        if !isSeed { loose.append(Int(newRows[node])) } else if newRows[node] >= liveCount { hasDead = true }
+      }
+      try await vectors.graph.forEachNode(workers: workers, control: control) {
+        (node, vector, neighbours) in
+        let row = newRows[Int(node)]
+        guard row != RowTable.none else { return }
         graph.vectors.set(Int(row), from: vector)
-        guard number == plan.seedInput else {
-          loose.append(Int(row))
-          return
-        }
-        if row >= liveCount { hasDead = true }
-        let mapped = neighbours.compactMap { newRows[Int($0)] }
+        guard isSeed else { return }
+        let mapped = neighbours.map { newRows[Int($0)] }.filter { $0 != RowTable.none }
         mapped.withUnsafeBufferPointer { graph.load($0, row: row) }
       }
     }
     // Rows of the seed that died sit above the living ones; their edges are patched and they go.
     if hasDead {
-      await graph.removeDead(workers: runtime.workers) { $0 >= liveCount }
+      await graph.removeDead(workers: workers, control: control) { $0 >= liveCount }
     }
-    await graph.insertAll(rows: loose, workers: runtime.workers)
-    await runtime.workers.run { graph.improveEntry() }
-    await graph.finish(workers: runtime.workers)
-    // The workers stop in the middle when the task is cancelled, so rows may be missing from the graph.
-    if Task.isCancelled { throw RoostError(.cancelled, "the merge was cancelled", at: path) }
+    // Neighbours lie close together in the inputs. When the vectors are in a scratch file, rows that are linked
+    // one after the other should need the same pages of it.
+    let order: InsertionOrder = work.usage.spilledBytes > 0 ? .asStored : .spread
+    await graph.insertAll(rows: loose, order: order, workers: workers, control: control)
+    try control.check()
+    await workers.run { graph.improveEntry() }
+    await graph.finish(workers: workers, control: control)
+    // The workers stop in the middle, so rows may be missing from the graph.
+    try control.check()
     return graph
-  }
-}
-
-/// How old rows map to new ones: the living rows, input after input, each in its own order; then the
-/// dead rows of the seed, which take part only until its edges are patched.
-///
-/// A row whose death is not flushed yet counts as living: what killed it is in a WAL that may not be durable
-/// and that a backup leaves out, so the row is still the record's last durable state.
-struct MergePlan: Sendable {
-  let inputs: [Segment]
-  /// The input whose edges are taken over: the one with most living rows; nil when it is too holed.
-  let seedInput: Int?
-  let liveCount: Int
-  /// For each new row: input (upper half) and old row (lower half).
-  let places: [UInt64]
-  /// For each input and old row the new row.
-  let newRows: [[UInt32?]]
-
-  init(_ inputs: [Segment], flushedSequence: UInt64) {
-    self.inputs = inputs
-    let live = inputs.map { segment in
-      (0..<segment.rowCount).filter { row in
-        let death = segment.deadAt.load(row)
-        return death == 0 || death > flushedSequence
-      }
-    }
-    let largest = live.indices.max { live[$0].count < live[$1].count }
-    // Patching costs as much as linking anew when most rows are gone.
-    seedInput = largest.flatMap { live[$0].count * 2 > inputs[$0].rowCount ? $0 : nil }
-    var places: [UInt64] = []
-    var newRows = inputs.map { [UInt32?](repeating: nil, count: $0.rowCount) }
-    func add(_ input: Int, _ row: Int) {
-      newRows[input][row] = UInt32(places.count)
-      places.append(UInt64(input) << 32 | UInt64(row))
-    }
-    for input in inputs.indices {
-      for row in live[input] { add(input, row) }
-    }
-    liveCount = places.count
-    if let seedInput {
-      for row in 0..<inputs[seedInput].rowCount where newRows[seedInput][row] == nil { add(seedInput, row) }
-    }
-    self.places = places
-    self.newRows = newRows
-  }
-
-  /// The new row of each node of a field of an input.
-  func newRows(ofInput input: Int, _ rows: NodeRows) throws(RoostError) -> [UInt32?] {
-    if rows.isSame { return newRows[input] }
-    var mapped: [UInt32?] = []
-    mapped.reserveCapacity(rows.count)
-    for node in 0..<UInt32(rows.count) { mapped.append(newRows[input][Int(try rows.row(ofNode: node))]) }
-    return mapped
-  }
-
-  func place(_ newRow: UInt32) -> (segment: Segment, row: Int) {
-    let word = places[Int(newRow)]
-    return (inputs[Int(word >> 32)], Int(word & 0xffff_ffff))
   }
 }

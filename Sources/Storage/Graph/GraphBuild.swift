@@ -6,28 +6,41 @@ import Synchronization
 extension GrowingGraph {
   private static let rowsPerRun = 8...512
   private static let entrySample = 256
+  private static let rowsPerSkeletonRow = 16
 
-  /// Inserts rows whose vectors are in the arena, on all workers, in an order that jumps about, so that
-  /// rows stored in some order of their own do not grow the graph from one corner. Stops between runs when
-  /// the task is cancelled, leaving the remaining rows out.
-  /// - Parameter progress: gets the number of rows done so far, from any thread.
+  /// Inserts rows whose vectors are in the arena, on all workers. Stops between runs when the task is cancelled
+  /// or the work stopped, leaving the remaining rows out.
   func insertAll(
-    rows: some RandomAccessCollection<Int> & Sendable, workers: any Workers,
-    progress: @escaping @Sendable (Int) -> Void = { _ in }
+    rows: some RandomAccessCollection<Int> & Sendable, order: InsertionOrder = .spread, workers: any Workers,
+    control: WorkControl? = nil
   ) async {
     guard !rows.isEmpty else { return }
     precondition(rows.allSatisfy { $0 >= 0 && $0 < capacity })
     if entry == nil, let start = medoid(of: rows.lazy.map { UInt32($0) }, rows.count) {
       insert(row: start, scratch: GraphScratch())
     }
-    let order = JumpingOrder(count: rows.count)
-    let done = SharedCounter()
-    await forEachRun(count: rows.count, workers: workers) { run, scratch in
-      for position in run {
-        let row = UInt32(rows[rows.index(rows.startIndex, offsetBy: order[position])])
-        if !self.contains(row) { self.insert(row: row, scratch: scratch) }
+    let skeleton = order == .spread ? rows.count : rows.count / Self.rowsPerSkeletonRow
+    if skeleton > 0 {
+      let step = rows.count / skeleton
+      let jumps = JumpingOrder(count: skeleton)
+      await forEachRun(count: skeleton, workers: workers, control: control) { run, scratch in
+        for position in run {
+          let row = UInt32(rows[rows.index(rows.startIndex, offsetBy: jumps[position] * step)])
+          if !self.contains(row) { self.insert(row: row, scratch: scratch) }
+        }
+        control?.advance(run.count * WorkControl.linkingUnits)
       }
-      progress(done.add(run.count) + run.count)
+    }
+    if order == .spread { return }
+    await forEachRun(count: rows.count, workers: workers, control: control) { run, scratch in
+      var inserted = 0
+      for position in run {
+        let row = UInt32(rows[rows.index(rows.startIndex, offsetBy: position)])
+        if self.contains(row) { continue }
+        self.insert(row: row, scratch: scratch)
+        inserted += 1
+      }
+      control?.advance(inserted * WorkControl.linkingUnits)
     }
   }
 
@@ -36,13 +49,12 @@ extension GrowingGraph {
     setEntry(medoid(of: (0..<capacity).lazy.map { UInt32($0) }, capacity, mustBePresent: true))
   }
 
-  /// Makes every list at most `degree` long and every row reachable from the entry. To be called when
-  /// no more rows will come; searches may go on meanwhile.
-  func finish(workers: any Workers) async {
-    await forEachRun(count: capacity, workers: workers) { run, scratch in
-      for position in run where self.lists.count(UInt32(position)) > self.degree {
-        let row = UInt32(position)
-        self.lists.withLock(row) { self.pruneList($0, of: row, adding: nil, scratch: scratch) }
+  /// Makes every list at most `degree` long, nearest first, and every row reachable from the entry. To be
+  /// called when no more rows will come and nobody searches.
+  func finish(workers: any Workers, control: WorkControl? = nil) async {
+    await forEachRun(count: capacity, workers: workers, control: control) { run, scratch in
+      for position in run where self.contains(UInt32(position)) {
+        self.finishList(of: UInt32(position), scratch: scratch)
       }
     }
     await workers.run {
@@ -51,10 +63,26 @@ extension GrowingGraph {
     }
   }
 
+  private func finishList(of row: UInt32, scratch: GraphScratch) {
+    scratch.rows.reserve(lists.slots)
+    scratch.backChosen.reserve(lists.slots)
+    let count = lists.read(row, into: scratch.rows.base)
+    let keys = scoreForPruning(row, scratch.rows.base, count, scratch: scratch)
+    let chosen = scratch.backChosen.base
+    var picked = count
+    if count > degree {
+      picked = prune.choose(for: row, from: keys, count, limit: degree, into: chosen, scratch: scratch)
+    } else {
+      for index in 0..<count { chosen[index] = keys[index].row }
+    }
+    lists.withLock(row) { $0.assign(chosen, picked) }
+  }
+
   /// Runs `body` over `0..<count` in pieces, one scratch a worker. Each piece is a run of its own, so that
   /// other work gets its turn on the workers.
   func forEachRun(
-    count: Int, workers: any Workers, _ body: @escaping @Sendable (Range<Int>, GraphScratch) -> Void
+    count: Int, workers: any Workers, control: WorkControl? = nil,
+    _ body: @escaping @Sendable (Range<Int>, GraphScratch) -> Void
   ) async {
     let next = SharedCounter()
     let width = max(workers.width, 1)
@@ -64,10 +92,12 @@ extension GrowingGraph {
       for _ in 0..<width {
         group.addTask {
           let scratch = self.scratches.borrow()
-          while !Task.isCancelled {
+          while !Task.isCancelled && control?.isStopped != true {
             let start = next.add(runRows)
             guard start < count else { break }
+            let begun = control?.nowNanos ?? 0
             await workers.run { body(start..<min(start + runRows, count), scratch) }
+            await control?.makeWay(since: begun)
           }
           self.scratches.giveBack(scratch)
         }
@@ -102,6 +132,14 @@ extension GrowingGraph {
     }
     return best?.row
   }
+}
+
+/// In which order rows are linked in.
+enum InsertionOrder: Sendable {
+  /// Jumping about, so that rows stored in some order of their own do not grow the graph from one corner.
+  case spread
+  /// A few rows jumping about, then the others one after the other.
+  case asStored
 }
 
 /// A fixed permutation of `0..<count` that visits far-apart positions one after the other.

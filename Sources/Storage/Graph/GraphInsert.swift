@@ -28,6 +28,7 @@ extension GrowingGraph {
       for: row, from: scratch.candidates.base, scratch.candidateCount, limit: degree, into: chosen,
       scratch: scratch)
     assign(row, chosen, picked)
+    if isNew { adopt(row, among: chosen, picked, scratch: scratch) }
     for index in 0..<picked { addEdge(from: chosen[index], to: row, scratch: scratch) }
   }
 
@@ -90,7 +91,7 @@ extension GrowingGraph {
     }
   }
 
-  /// Prunes a locked list, together with one more row, to `degree` neighbours.
+  /// Prunes a locked list, together with one more row, to `degree` neighbours. Children stay.
   func pruneList(
     _ list: borrowing NeighbourLists.LockedList, of row: UInt32, adding extra: UInt32?, scratch: GraphScratch
   ) {
@@ -103,9 +104,27 @@ extension GrowingGraph {
       count += 1
     }
     let keys = scoreForPruning(row, rows, count, scratch: scratch)
-    let picked = prune.choose(
-      for: row, from: keys, count, limit: degree, into: scratch.backChosen.base, scratch: scratch)
-    list.assign(scratch.backChosen.base, picked)
+    let chosen = scratch.backChosen.base
+    guard let tree else {
+      let picked = prune.choose(for: row, from: keys, count, limit: degree, into: chosen, scratch: scratch)
+      list.rewrite(chosen, picked)
+      return
+    }
+    var children = 0
+    for index in 0..<count where tree.isParent(row, of: rows[index]) {
+      rows[children] = rows[index]
+      children += 1
+    }
+    var picked = prune.choose(
+      for: row, from: keys, count, limit: degree - children, into: chosen, scratch: scratch)
+    for index in 0..<children {
+      var isChosen = false
+      for place in 0..<picked where chosen[place] == rows[index] { isChosen = true }
+      if isChosen { continue }
+      chosen[picked] = rows[index]
+      picked += 1
+    }
+    list.rewrite(chosen, picked)
   }
 
   /// The rows as keys by their distance to `row`, ascending.
@@ -152,16 +171,14 @@ extension GrowingGraph {
           twins[twinCount] = scratch.rows[index]
           twinCount += 1
         }
-        if twinCount >= RobustPrune.duplicatesMax {
+        if twinCount >= twinsMax {
           return twins[Int(random.next() % UInt64(twinCount))]
         }
         if list.contains(row) { return nil }
+        tree?.adopt(row, by: parent)
+        // Afterwards the list has at most `degree` neighbours, so there is room.
         if list.count == list.slots { pruneList(list, of: parent, adding: nil, scratch: scratch) }
-        if list.count < list.slots {
-          list.append(row)
-        } else {
-          list.replace(at: list.count - 1, with: row)
-        }
+        list.append(row)
         return nil
       }
       guard let next else { break }

@@ -8,29 +8,25 @@ extension GrowingGraph {
   private static let repairCandidatesMax = 256
 
   /// Removes rows from the graph: whoever had a dead neighbour gets that neighbour's neighbours to choose
-  /// from. No inserts may run meanwhile; searches may.
+  /// from. Nobody may insert or search meanwhile.
   /// - Parameter isDead: must give the same answer each time.
-  func removeDead(workers: any Workers, isDead: @escaping @Sendable (UInt32) -> Bool) async {
-    await forEachRun(count: capacity, workers: workers) { run, scratch in
+  func removeDead(
+    workers: any Workers, control: WorkControl? = nil, isDead: @escaping @Sendable (UInt32) -> Bool
+  ) async {
+    await forEachRun(count: capacity, workers: workers, control: control) { run, scratch in
       for position in run {
         let row = UInt32(position)
         if self.contains(row) && !isDead(row) { self.bridgeDead(of: row, isDead: isDead, scratch: scratch) }
       }
     }
     await workers.run {
-      // Searches must not start at a row that has lost its edges.
-      let entryDies = self.entry.map(isDead) ?? false
-      let rows = 0..<UInt32(self.capacity)
-      if entryDies, let living = rows.first(where: { self.contains($0) && !isDead($0) }) {
-        self.setEntry(living)
-      }
       var removed = 0
       for row in 0..<UInt32(self.capacity) where self.contains(row) && isDead(row) {
         self.lists.withLock(row) { $0.clear() }
         removed += 1
       }
       self.addToCount(-removed)
-      if entryDies { self.improveEntry() }
+      if self.entry.map(isDead) ?? false { self.improveEntry() }
       self.connect(scratch: GraphScratch())
     }
   }
@@ -76,7 +72,7 @@ extension GrowingGraph {
 
   /// Gives each row that no path from the entry leads to an edge from a near row that has one. Edges by
   /// which a row was first reached are never given up, so nothing becomes unreachable instead.
-  /// No inserts may run meanwhile; searches may.
+  /// Nobody may insert or search meanwhile.
   func connect(scratch: GraphScratch) {
     guard let entry else { return }
     var walk = ReachabilityWalk(capacity: capacity)
@@ -84,13 +80,14 @@ extension GrowingGraph {
     for row in 0..<UInt32(capacity) where contains(row) && !walk.hasReached(row) {
       gatherCandidates(for: row, from: entry, scratch: scratch)
       let candidates = scratch.candidateCount
-      for index in 0..<candidates {
-        let near = scratch.candidates[index].row
-        if addReachingEdge(from: near, to: row, walk: walk) {
-          walk.extend(from: row, via: near, in: lists)
-          break
+      // A row that nobody was first reached from has an edge to spare, and there always is one.
+      let near =
+        (0..<candidates).lazy.map { scratch.candidates[$0].row }
+        .first { addReachingEdge(from: $0, to: row, walk: walk) }
+        ?? (0..<UInt32(capacity)).first {
+          walk.hasReached($0) && addReachingEdge(from: $0, to: row, walk: walk)
         }
-      }
+      if let near { walk.extend(from: row, via: near, in: lists) }
       relink(row, candidates: candidates, scratch: scratch)
     }
   }

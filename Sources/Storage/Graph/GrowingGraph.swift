@@ -17,26 +17,57 @@ final class GrowingGraph: Sendable {
   let lists: NeighbourLists
   let links: LinkDistance
   let prune: RobustPrune
+  /// Present in a graph that is searched while it grows.
+  let tree: AdoptionTree?
   let scratches = ScratchPool()
   /// 0: none yet, else the entry's row + 1.
   private let entryWord = Atomic<UInt64>(0)
   private let inserted = Atomic<Int>(0)
 
-  /// - Parameter alpha: how much nearer a neighbour must be to occlude a candidate; more keeps more
-  ///   long edges.
+  /// - Parameters:
+  ///   - alpha: how much nearer a neighbour must be to occlude a candidate; more keeps more long edges.
+  ///   - keepsReachable: from its insertion on every row is within reach of the entry, whatever is pruned.
+  ///     Otherwise only `finish` sees to that.
+  ///   - memory: for this shape, degree and capacity; by default memory of the process.
   init(
-    shape: VectorShape, degree: Int, buildEffort: Int, alpha: Float = 1.2, capacity: Int
+    shape: VectorShape, degree: Int, buildEffort: Int, alpha: Float = 1.2, capacity: Int,
+    keepsReachable: Bool = false, memory: GraphMemory? = nil
   ) throws(RoostError) {
     precondition(degree > 1 && buildEffort > 0 && alpha >= 1)
     precondition(capacity >= 0 && capacity < CandidateKey.rowLimit)
+    let owned: GraphMemory
+    if let memory {
+      owned = memory
+    } else {
+      owned = try GraphMemory(shape: shape, degree: degree, capacity: capacity)
+    }
     self.shape = shape
     self.degree = degree
     self.buildEffort = buildEffort
     self.capacity = capacity
-    vectors = try VectorArena(shape: shape, capacity: capacity)
-    lists = try NeighbourLists(capacity: capacity, slots: degree + max(degree / 2, 2) - 1)
-    links = try LinkDistance(vectors: vectors)
+    vectors = VectorArena(shape: shape, capacity: capacity, memory: owned.vectors)
+    lists = NeighbourLists(capacity: capacity, slots: GraphMemory.slots(degree), memory: owned.lists)
+    links = LinkDistance(vectors: vectors, memory: owned.squaredLengths)
     prune = RobustPrune(distance: links, alpha: alpha)
+    tree = keepsReachable ? try AdoptionTree(capacity: capacity) : nil
+  }
+
+  /// The first `rows` rows with lists of their own, to be repaired and finished while the original is searched.
+  /// Nobody may insert into the original any more.
+  /// - Parameter memory: `GraphMemory.listBytes` zeros.
+  init(copying other: GrowingGraph, rows: Int, memory: AnonymousMemory) {
+    precondition(rows >= other.count)
+    shape = other.shape
+    degree = other.degree
+    buildEffort = other.buildEffort
+    capacity = rows
+    vectors = other.vectors
+    lists = NeighbourLists(copying: other.lists, rows: rows, memory: memory)
+    links = other.links
+    prune = other.prune
+    tree = nil
+    setEntry(other.entry)
+    addToCount(other.count)
   }
 
   /// The row where searches start; nil while the graph is empty.
@@ -112,5 +143,32 @@ extension GrowingGraph: NodeSource {
     try bestFirstSearch(
       from: CollectionOfOne(entry).lazy.compactMap { $0 }, query: query, k: k, effort: effort,
       acceptor: &acceptor, scratch: scratch, results: &results)
+  }
+}
+
+/// The memory of a growing graph.
+struct GraphMemory: Sendable {
+  let lists: AnonymousMemory
+  let vectors: AnonymousMemory
+  let squaredLengths: AnonymousMemory
+
+  /// Memory of the process, committed as it is touched.
+  init(shape: VectorShape, degree: Int, capacity: Int) throws(RoostError) {
+    lists = try AnonymousMemory(count: Self.listBytes(degree: degree, capacity: capacity))
+    vectors = try AnonymousMemory(count: VectorArena.byteCount(shape: shape, capacity: capacity))
+    squaredLengths = try AnonymousMemory(count: LinkDistance.byteCount(shape: shape, capacity: capacity))
+  }
+
+  /// Memory that is counted; lists come first, as they are read most.
+  init(shape: VectorShape, degree: Int, capacity: Int, from work: WorkMemory) async throws(RoostError) {
+    lists = try await work.block(Self.listBytes(degree: degree, capacity: capacity))
+    squaredLengths = try await work.block(LinkDistance.byteCount(shape: shape, capacity: capacity))
+    vectors = try await work.block(VectorArena.byteCount(shape: shape, capacity: capacity))
+  }
+
+  /// Neighbours that one list can hold.
+  static func slots(_ degree: Int) -> Int { degree + max(degree / 2, 2) - 1 }
+  static func listBytes(degree: Int, capacity: Int) -> Int {
+    NeighbourLists.byteCount(capacity: capacity, slots: slots(degree))
   }
 }

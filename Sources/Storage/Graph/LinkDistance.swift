@@ -19,12 +19,17 @@ final class LinkDistance: Sendable {
   /// The bits of M², which for floats that are not negative sort as the floats do.
   private let largestBits = Atomic<UInt32>(0)
 
-  init(vectors: VectorArena) throws(RoostError) {
+  /// - Parameter memory: `byteCount` zeros.
+  init(vectors: VectorArena, memory: AnonymousMemory) {
     self.vectors = vectors
     function = DistanceFunction(vectors.shape)
-    squaredLengths =
-      vectors.shape.metric == .innerProduct
-      ? try AnonymousMemory(count: vectors.capacity * MemoryLayout<Float>.stride) : nil
+    let byteCount = Self.byteCount(shape: vectors.shape, capacity: vectors.capacity)
+    precondition(memory.count >= byteCount)
+    squaredLengths = byteCount > 0 ? memory : nil
+  }
+
+  static func byteCount(shape: VectorShape, capacity: Int) -> Int {
+    shape.metric == .innerProduct ? capacity * MemoryLayout<Float>.stride : 0
   }
 
   /// To be called once a row's vector is in the arena, before the row is linked.

@@ -82,12 +82,22 @@ struct NodeSectionEncoder: Sendable {
     }
   }
 
-  /// Writes all runs as one section.
-  func write(to writer: PagedFileWriter) async throws(RoostError) -> Section {
+  private static let batchBytes = 1 << 20
+
+  /// Writes all runs as one section; the workers encode them.
+  func write(to writer: PagedFileWriter, workers: any Workers) async throws(RoostError) -> Section {
     writer.beginSection()
-    let buffer = IOBuffer(count: layout.runBytes)
-    for run in 0..<runCount {
-      encode(run: run, into: buffer.mutableBytes)
+    let batch = max(1, Self.batchBytes / layout.runBytes)
+    for first in stride(from: 0, to: runCount, by: batch) {
+      let runs = first..<min(first + batch, runCount)
+      let buffer = IOBuffer(count: runs.count * layout.runBytes)
+      await workers.run {
+        for run in runs {
+          let start = (run - first) * layout.runBytes
+          let page = buffer.mutableBytes[start..<start + layout.runBytes]
+          encode(run: run, into: UnsafeMutableRawBufferPointer(rebasing: page))
+        }
+      }
       try await writer.append(buffer.bytes)
     }
     return try await writer.endSection()

@@ -4,16 +4,22 @@
 
 import Core
 
-/// Entries and ids of all rows of a segment, as their sections hold them.
+/// Entries and ids of all rows of a segment, as their sections hold them; complete, and only read.
 struct RowEntries: Sendable {
   /// `Segment.rowEntryBytes` a row.
-  var rows: [UInt8] = []
+  let rows: AnonymousMemory
   /// Encoded ids, one after the other.
-  var ids: [UInt8] = []
-  var idOffsets: [UInt32] = []
+  let ids: AnonymousMemory
+  let count: Int
+  let idBytes: Int
 
-  func id(_ row: Int) -> Range<Int> {
-    Int(idOffsets[row])..<(row + 1 < idOffsets.count ? Int(idOffsets[row + 1]) : ids.count)
+  func id(_ row: Int) -> Range<Int> { idOffset(row)..<idOffset(row + 1) }
+
+  /// An entry begins with where its id does.
+  private func idOffset(_ row: Int) -> Int {
+    precondition(row >= 0 && row <= count)
+    if row == count { return idBytes }
+    return Int(UInt32(littleEndian: (rows.base + row * Segment.rowEntryBytes).load(as: UInt32.self)))
   }
 }
 
@@ -32,11 +38,13 @@ extension NodeLayout {
     let ids = entries.id(rows.lowerBound).lowerBound..<entries.id(last).upperBound
     guard 1 + rows.count * Segment.rowEntryBytes + ids.count <= tailBytes else { return }
     var target = UnsafeMutableRawBufferPointer(start: run + tailOffset, count: tailBytes)
-    func put(_ bytes: [UInt8], _ range: Range<Int>) {
-      target.copyBytes(from: bytes[range])
+    func put(_ bytes: AnonymousMemory, _ range: Range<Int>) {
+      target.copyMemory(
+        from: UnsafeRawBufferPointer(start: bytes.base + range.lowerBound, count: range.count))
       target = UnsafeMutableRawBufferPointer(rebasing: target[range.count...])
     }
-    put([Self.entriesPresent], 0..<1)
+    target[0] = Self.entriesPresent
+    target = UnsafeMutableRawBufferPointer(rebasing: target[1...])
     for row in rows {
       put(entries.rows, row * Segment.rowEntryBytes..<(row + 1) * Segment.rowEntryBytes)
       put(entries.ids, entries.id(row))

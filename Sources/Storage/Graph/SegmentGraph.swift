@@ -155,30 +155,52 @@ final class SegmentGraph: Sendable {
     Array(UnsafeRawBufferPointer(start: bytes, count: layout.shape.rowBytes))
   }
 
-  /// Hands every row, ascending, to `body`: row, vector bytes (valid during the call) and neighbours.
-  func forEachNode(_ body: (UInt32, UnsafeRawBufferPointer, [UInt32]) -> Void) async throws(RoostError) {
+  /// Hands every row, ascending, to `body`: row, vector bytes (valid during the call) and neighbours. It is
+  /// called on workers, one after the other.
+  func forEachNode(
+    workers: any Workers, control: WorkControl,
+    _ body: @escaping @Sendable (UInt32, UnsafeRawBufferPointer, [UInt32]) -> Void
+  ) async throws(RoostError) {
     let runCount = layout.runCount(rows: count)
     let runsPerRead = max(1, (256 << 10) / layout.runBytes)
     let buffer =
       file.isMapped ? nil : IOBuffer(count: runsPerRead * layout.runBytes, alignment: PagedFile.pageBytes)
-    var list = [UInt32](repeating: 0, count: layout.degree)
     for firstRun in stride(from: 0, to: runCount, by: runsPerRead) {
+      try control.check()
+      let start = control.nowNanos
       let runs = firstRun..<min(firstRun + runsPerRead, runCount)
+      var got = 0
       if let buffer {
-        let got = try await file.file.read(
+        got = try await file.file.read(
           into: buffer, range: 0..<runs.count * layout.runBytes, at: fileOffset(ofRun: firstRun))
+      }
+      let bytesRead = got
+      try await workers.run { self.visit(runs, read: buffer, bytesRead, body) }.get()
+      await control.makeWay(since: start)
+    }
+  }
+
+  /// - Parameter buffer: `bytesRead` bytes of the runs, or nil to take them from the mapping.
+  private func visit(
+    _ runs: Range<Int>, read buffer: IOBuffer?, _ bytesRead: Int,
+    _ body: (UInt32, UnsafeRawBufferPointer, [UInt32]) -> Void
+  ) -> Result<Void, RoostError> {
+    var list = [UInt32](repeating: 0, count: layout.degree)
+    do throws(RoostError) {
+      if let buffer {
         for run in runs {
-          let start = (run - firstRun) * layout.runBytes
-          try verify(run: run, UnsafeRawPointer(buffer.base + start), byteCount: got - start)
+          let start = (run - runs.lowerBound) * layout.runBytes
+          try verify(run: run, UnsafeRawPointer(buffer.base + start), byteCount: bytesRead - start)
         }
       }
-      for row in layout.firstRow(ofRun: firstRun)..<min(layout.firstRow(ofRun: runs.upperBound), count) {
+      for row in layout.firstRow(ofRun: runs.lowerBound)..<min(layout.firstRow(ofRun: runs.upperBound), count)
+      {
         let row = UInt32(row)
         let run = layout.run(of: row)
         let block: UnsafeRawPointer
         if let buffer {
           block =
-            UnsafeRawPointer(buffer.base) + (run - firstRun) * layout.runBytes
+            UnsafeRawPointer(buffer.base) + (run - runs.lowerBound) * layout.runBytes
             + layout.offset(of: row, inRun: run)
         } else {
           block = try nodes.block(row)
@@ -189,7 +211,8 @@ final class SegmentGraph: Sendable {
         body(
           row, UnsafeRawBufferPointer(start: block, count: layout.shape.rowBytes), Array(list.prefix(found)))
       }
-    }
+    } catch { return .failure(error) }
+    return .success(())
   }
 
   /// Checks every node through the mapping: its pages' checksums and its neighbour ids.

@@ -13,15 +13,18 @@ final class VectorArena: Sendable {
   let stride: Int
   private let memory: AnonymousMemory
 
-  /// Throws `.limitExceeded` when the kernel refuses the address space.
-  init(shape: VectorShape, capacity: Int) throws(RoostError) {
-    precondition(capacity >= 0)
+  /// - Parameter memory: `byteCount` zeros.
+  init(shape: VectorShape, capacity: Int, memory: AnonymousMemory) {
+    precondition(memory.count >= Self.byteCount(shape: shape, capacity: capacity))
     self.shape = shape
     self.capacity = capacity
-    stride = (shape.rowBytes + 63) & ~63
-    memory = try AnonymousMemory(count: capacity * stride)
+    stride = Self.stride(shape)
+    self.memory = memory
     memory.preferHugePages()
   }
+
+  private static func stride(_ shape: VectorShape) -> Int { (shape.rowBytes + 63) & ~63 }
+  static func byteCount(shape: VectorShape, capacity: Int) -> Int { capacity * stride(shape) }
 
   @inline(__always)
   func pointer(_ row: Int) -> UnsafeRawPointer {

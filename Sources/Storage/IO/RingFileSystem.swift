@@ -141,6 +141,29 @@ public struct RingFileSystem: FileSystem {
     return RingFileLock(descriptor)
   }
 
+  public func makeScratch(_ path: String, count: Int) async throws(RoostError) -> AnonymousMemory {
+    let number = try await withPath(path) {
+      await ring.perform(RingEntry.open($0, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, mode: 0o600))
+    }
+    guard number >= 0 else { throw RoostError.system(-number, "create a scratch file", at: path) }
+    let descriptor = Descriptor(number)
+    try await remove(path)
+    guard count > 0 else { return try AnonymousMemory(count: 0) }
+    // Reserved now: a write into a mapping that finds the disk full would end the process.
+    let code = await threads.run { posix_fallocate(descriptor.number, 0, off_t(count)) }
+    guard code == 0 else {
+      throw RoostError.system(code, "reserve \(count) bytes of scratch space", at: path)
+    }
+    let address = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.number, 0)
+    guard let address, address != MAP_FAILED else {
+      throw RoostError.system(errno, "map a scratch file", at: path)
+    }
+    let bits = UInt(bitPattern: address)
+    return AnonymousMemory(adopting: address, count: count) {
+      munmap(UnsafeMutableRawPointer(bitPattern: bits), count)
+    }
+  }
+
   private func isDirectory(_ path: String) async throws(RoostError) -> Bool {
     let status = UnsafeMutablePointer<statx>.allocate(capacity: 1)
     defer { status.deallocate() }

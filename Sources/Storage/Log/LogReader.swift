@@ -42,17 +42,20 @@ enum LogReader {
     _ path: String, kind: LogFormat.Kind, number: UInt64, exactLength: UInt64?, files: any FileSystem,
     _ body: (LogFormat.Frame) throws(RoostError) -> Void
   ) async throws(RoostError) -> Outcome {
+    let mapping = try await map(path, files: files)
+    return try scan(
+      mapping.bytes, path: path, kind: kind, number: number, exactLength: exactLength, body)
+  }
+
+  fileprivate static func map(_ path: String, files: any FileSystem) async throws(RoostError) -> FileMapping {
     let file = try await files.open(path, [.read])
     let mapping: FileMapping
-    do throws(RoostError) {
-      mapping = try await file.map()
-    } catch {
+    do throws(RoostError) { mapping = try await file.map() } catch {
       await file.close()
       throw error
     }
     await file.close()
-    return try scan(
-      mapping.bytes, path: path, kind: kind, number: number, exactLength: exactLength, body)
+    return mapping
   }
 
   /// The same over bytes in memory.
@@ -100,5 +103,40 @@ enum LogReader {
         offset += 1
       }
     }
+  }
+}
+
+/// Goes through the frames of a log that `LogReader.read` has found good, one at a time, so that a log of any
+/// length takes the memory of one frame.
+struct LogCursor: Sendable {
+  private let mapping: FileMapping
+  private let path: String
+  private let end: Int
+  private var offset = LogFormat.headerBytes
+
+  static func open(
+    _ path: String, outcome: LogReader.Outcome, files: any FileSystem
+  ) async throws(RoostError) -> LogCursor {
+    let mapping = try await LogReader.map(path, files: files)
+    guard mapping.bytes.count >= Int(outcome.length) else {
+      throw .corrupted("the log has become shorter", file: path, offset: UInt64(mapping.bytes.count))
+    }
+    return LogCursor(mapping: mapping, path: path, end: Int(outcome.length))
+  }
+
+  private init(mapping: FileMapping, path: String, end: Int) {
+    self.mapping = mapping
+    self.path = path
+    self.end = end
+  }
+
+  /// The next frame; nil at the end.
+  mutating func next() throws(RoostError) -> LogFormat.Frame? {
+    guard offset < end else { return nil }
+    guard let frame = LogFormat.frame(in: mapping.bytes, at: offset) else {
+      throw .corrupted("a frame that was good is not any more", file: path, offset: UInt64(offset))
+    }
+    offset += frame.byteCount
+    return frame
   }
 }

@@ -32,6 +32,7 @@ final class Memtable: Sendable {
     var sortedRows: [UInt32] = []
     var lastSequence: UInt64 = 0
     var deleteCount = 0
+    var tombstoneCount = 0
   }
 
   init(number: UInt64, schema: CollectionSchema, options: StorageOptions) throws(RoostError) {
@@ -43,7 +44,8 @@ final class Memtable: Sendable {
       graphs.append(
         try GrowingGraph(
           shape: field.shape, degree: field.degree,
-          buildEffort: min(options.memtableEffort, field.buildEffort), capacity: capacity))
+          buildEffort: min(options.memtableEffort, field.buildEffort), capacity: capacity,
+          keepsReachable: true))
     }
     self.graphs = graphs
     masks = graphs.count > 1 ? try AtomicWords(count: capacity) : nil
@@ -91,18 +93,21 @@ final class Memtable: Sendable {
     }
     masks?.store(UInt64(vectors.mask), at: row)
     entries.set(row: row, id: writer.bytes, version: version, payload: payload)
-    state.withLock {
-      $0.slots[id] = .row(UInt32(row))
-      $0.rowCount = row + 1
+    state.withLock { state in
+      if case .tombstone = state.slots.updateValue(.row(UInt32(row)), forKey: id) {
+        state.tombstoneCount -= 1
+      }
+      state.rowCount = row + 1
     }
     return UInt32(row)
   }
 
   /// Writer only: remembers a delete. The row that it kills, if any, is marked by the caller.
   func bury(id: RecordID, version: Version, sequence: UInt64) {
-    state.withLock {
-      $0.slots[id] = .tombstone(version, sequence: sequence)
-      $0.deleteCount += 1
+    state.withLock { state in
+      let before = state.slots.updateValue(.tombstone(version, sequence: sequence), forKey: id)
+      if case .tombstone = before {} else { state.tombstoneCount += 1 }
+      state.deleteCount += 1
     }
   }
 
@@ -110,12 +115,17 @@ final class Memtable: Sendable {
   /// recovery goes on right after the last call that was flushed.
   func finish(call sequence: UInt64) { state.withLock { $0.lastSequence = sequence } }
 
-  var tombstones: [(id: RecordID, version: Version)] {
-    state.withLock { state in
+  var tombstoneCount: Int { state.withLock { $0.tombstoneCount } }
+
+  /// The remembered deletes, ascending by id.
+  var tombstones: [Tombstone] {
+    let found: [(id: RecordID, version: Version)] = state.withLock { state in
       state.slots.compactMap { id, slot in
         if case .tombstone(let version, _) = slot { (id, version) } else { nil }
       }
     }
+    return found.sorted { $0.id < $1.id }
+      .map { Tombstone(id: $0.id.encodedBytes, version: $0.version) }
   }
 
   /// All rows in the order of their ids (several versions of one id stand side by side).

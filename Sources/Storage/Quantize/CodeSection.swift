@@ -70,10 +70,12 @@ enum GraphSectionWriter {
     _ graph: GrowingGraph, order: RowOrder, entries: RowEntries?, layout: GraphLayout,
     to writer: PagedFileWriter, workers: any Workers
   ) async throws(RoostError) -> (sections: GraphSections, entryPoints: [UInt32]) {
-    let encoder = NodeSectionEncoder(graph: graph, order: order.rows, entries: entries)
+    let encoder = await workers.run {
+      NodeSectionEncoder(graph: graph, order: order.rows, entries: entries)
+    }
     let rows = order.rows
     let book = CodeBook(shape: graph.shape, count: rows.count) { graph.vector(rows[$0]) }
-    let nodes = try await encoder.write(to: writer)
+    let nodes = try await encoder.write(to: writer, workers: workers)
     let codes = try await CodeSectionWriter.write(
       graph, order: order, book: book, workers: workers, to: writer)
     let links: Section

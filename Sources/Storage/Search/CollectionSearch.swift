@@ -35,11 +35,21 @@ extension Collection {
   ) async throws(RoostError) -> SearchOutcome {
     try beginReading()
     defer { readers.leave() }
+    return try await explainedSearch(query, filters: filters, forcing: forced, in: snapshot())
+  }
+
+  /// The same in a snapshot that the caller keeps readable.
+  func explainedSearch(
+    _ query: SearchQuery, filters: [any CandidateFilter], forcing forced: SearchExplanation.Method?,
+    in snapshot: Snapshot
+  ) async throws(RoostError) -> SearchOutcome {
     try query.validate()
+    searchLoad.begin()
+    defer { searchLoad.end(at: runtime.clock.monotonicNanos()) }
     let filter = try query.filter.map { (filter) throws(RoostError) in try NativeFilter(filter) }
     let field = try schema.index(ofField: query.using, at: "search.using")
     return try await run(
-      PreparedSearch(query: query, field: field, filter: filter, conditions: filters), snapshot(),
+      PreparedSearch(query: query, field: field, filter: filter, conditions: filters), snapshot,
       forcing: forced)
   }
 

@@ -37,17 +37,18 @@ func compareEncodedIDs(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer)
 enum IDTable {
   static func slotCount(rows: Int) -> Int { rows + rows / 2 + 1 }
 
-  /// Builds the table for rows whose encoded ids `id` yields.
-  static func build(rows: Int, id: (Int) -> UnsafeRawBufferPointer) -> [UInt64] {
-    let slots = slotCount(rows: rows)
-    var table = [UInt64](repeating: 0, count: slots)
+  /// Builds the table for rows whose encoded ids `id` yields, in `table`: `slotCount` zeros.
+  static func build(
+    rows: Int, into table: UnsafeMutableBufferPointer<UInt64>, id: (Int) -> UnsafeRawBufferPointer
+  ) {
+    let slots = table.count
+    precondition(slots == slotCount(rows: rows))
     for row in 0..<rows {
       let hash = RecordID.stableHash(id(row))
       var slot = home(hash, slots)
       while table[slot] != 0 { slot = slot + 1 == slots ? 0 : slot + 1 }
-      table[slot] = (hash & 0xffff_ffff_0000_0000) | UInt64(row + 1)
+      table[slot] = ((hash & 0xffff_ffff_0000_0000) | UInt64(row + 1)).littleEndian
     }
-    return table
   }
 
   @inline(__always)

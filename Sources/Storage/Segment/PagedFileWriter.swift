@@ -63,6 +63,24 @@ final class PagedFileWriter: @unchecked Sendable {
     return Section(firstPage: first, byteCount: sectionBytes)
   }
 
+  /// The first `count` bytes of `memory` as a whole section. Workers read it: it may be in a scratch file, and
+  /// then a page of it may have to be fetched from the disk.
+  func section(
+    _ memory: AnonymousMemory, count: Int, workers: any Workers
+  ) async throws(RoostError) -> Section {
+    precondition(count <= memory.count)
+    beginSection()
+    for start in stride(from: 0, to: count, by: Self.bufferBytes) {
+      let piece = IOBuffer(count: min(Self.bufferBytes, count - start))
+      await workers.run {
+        piece.mutableBytes.copyMemory(
+          from: UnsafeRawBufferPointer(start: memory.base + start, count: piece.count))
+      }
+      try await append(piece.bytes)
+    }
+    return try await endSection()
+  }
+
   /// A whole section of at most a few MiB.
   func section(_ bytes: [UInt8]) async throws(RoostError) -> Section {
     beginSection()

@@ -90,6 +90,11 @@ final class PayloadBlocks: Sendable {
 
   deinit { budget.add(-cachedBytes) }
 
+  /// The same blocks through another, empty cache.
+  func copy(cacheBytes: Int) -> PayloadBlocks {
+    PayloadBlocks(file: file, index: index, payloads: payloads, budget: ByteBudget(limit: cacheBytes))
+  }
+
   var cachedBytes: Int { cache.withLock { $0.bytes } }
 
   func block(_ number: Int) throws(RoostError) -> PayloadBlock {

@@ -143,6 +143,12 @@ final class Segment: Sendable {
     try expect(.rows, footer.rowCount * rowEntryBytes)
     try expect(.idTable, IDTable.slotCount(rows: footer.rowCount) * 8)
     try expect(.idOrder, footer.rowCount * 4)
+    let tombstones = footer.section(.tombstones)
+    guard footer.tombstoneCount <= tombstones.byteCount / 4 else {
+      throw .corrupted(
+        "\(footer.tombstoneCount) tombstones do not fit \(tombstones.byteCount) bytes", file: path,
+        offset: UInt64(tombstones.firstPage * PagedFile.pageBytes))
+    }
   }
 
   private static func nodeRows(
@@ -233,17 +239,6 @@ final class Segment: Sendable {
     return low
   }
 
-  /// Deleted ids that this segment remembers.
-  func tombstones() throws(RoostError) -> [(id: RecordID, version: Version)] {
-    let section = footer.section(.tombstones)
-    var reader = ByteReader(try file.bytes(section, 0..<section.byteCount))
-    var result: [(id: RecordID, version: Version)] = []
-    for _ in 0..<footer.tombstoneCount {
-      result.append((try RecordID(from: &reader), try Version(from: &reader)))
-    }
-    return result
-  }
-
   func entry(_ row: Int) throws(RoostError) -> UnsafeRawBufferPointer {
     try file.bytes(rowsSection, row * Self.rowEntryBytes..<(row + 1) * Self.rowEntryBytes)
   }
@@ -279,6 +274,8 @@ final class Segment: Sendable {
   func unpersistedDeaths(upTo sequence: UInt64) -> [UInt32] {
     marks.withLock { marks in marks.unpersisted.filter { $0.sequence <= sequence }.map(\.row) }
   }
+
+  func unpersistedDeaths() -> [Death] { marks.withLock { $0.unpersisted } }
 
   func markPersisted(upTo sequence: UInt64) {
     marks.withLock { marks in marks.unpersisted.removeAll { $0.sequence <= sequence } }

@@ -16,7 +16,7 @@ enum SectionKind: UInt8, CaseIterable, Sendable {
   /// Where each payload block lies, 16 bytes a block.
   case payloadIndex = 7
   case payloads = 8
-  /// Deleted ids and when: encoded id and version, ascending by id.
+  /// Deleted ids and when: encoded id and version, ascending by id; then where each begins.
   case tombstones = 9
   /// Indexes of payload fields; empty without any.
   case attributes = 10

@@ -13,8 +13,9 @@ struct SegmentSource: Sendable {
   var entry:
     @Sendable (UInt32, (UnsafeRawBufferPointer, Version, UnsafeRawBufferPointer) -> Void) throws(RoostError)
       -> Void
-  /// Ascending by id.
-  var tombstones: [(id: RecordID, version: Version)]
+  /// The encoded ids of all rows take at most this.
+  var idBytesMax: Int
+  var tombstones: any TombstoneStream
   var lastSequence: UInt64
 }
 
@@ -49,27 +50,29 @@ enum SegmentWriter {
 
   /// Writes and syncs the file at `path`; the caller makes it count by a manifest edit.
   static func write(
-    _ source: SegmentSource, to path: String, schema: CollectionSchema, runtime: Runtime
+    _ source: SegmentSource, to path: String, schema: CollectionSchema, runtime: Runtime, work: WorkMemory,
+    control: WorkControl
   ) async throws(RoostError) -> Int {
     let writer = try await PagedFileWriter.create(path, files: runtime.files)
+    let workers = runtime.workers
     do throws(RoostError) {
       var footer = SegmentFooter()
       footer.rowCount = source.order.count
-      footer.tombstoneCount = source.tombstones.count
       footer.lastSequence = source.lastSequence
       let attributes = try AttributeBuilder(schema.indexing)
       let entries = try await writeEntries(
-        source, attributes, to: writer, footer: &footer, workers: runtime.workers)
+        source, attributes, to: writer, footer: &footer, workers: workers, work: work, control: control)
       for (index, field) in source.fields.enumerated() {
         // Only the nodes of the first field are rows, whose entries may stand behind them.
         let isFirst = index == 0
         footer.fields.append(
           try await write(
             field, FieldFooter(schema.fields[index]), layout: schema.layout, entries: isFirst ? entries : nil,
-            rows: isFirst ? nil : source.order, to: writer, workers: runtime.workers))
+            rows: isFirst ? nil : source.order, to: writer, workers: workers))
+        try control.check()
       }
       footer.sections[.attributes] = try await AttributeDirectory.write(
-        attributes, to: writer, workers: runtime.workers)
+        attributes, to: writer, workers: workers)
       return try await writer.seal(footer)
     } catch {
       await writer.abandon()
@@ -109,109 +112,123 @@ enum SegmentWriter {
     return footer
   }
 
-  private struct Chunk: Sendable {
-    var ids: [UInt8]
-    var idOffsets: [UInt32]
-    var versions: [Version]
-    var places: [(block: UInt32, offset: UInt32)]
-    var payloads: [UInt8]
-    var builder: PayloadBlockBuilder
-  }
-
-  /// Payloads go out as they are collected; ids, rows and their indexes are kept until the end
-  /// (about 60 bytes a row).
   private static func writeEntries(
     _ source: SegmentSource, _ attributes: AttributeBuilder, to writer: PagedFileWriter,
-    footer: inout SegmentFooter, workers: any Workers
+    footer: inout SegmentFooter, workers: any Workers, work: WorkMemory, control: WorkControl
   ) async throws(RoostError) -> RowEntries {
-    var ids: [UInt8] = []
-    var idOffsets: [UInt32] = []
-    var rows = ByteWriter(reserving: source.order.count * Segment.rowEntryBytes)
-    var blocks = PayloadBlockBuilder()
-    var lastVersion = source.tombstones.map(\.version).max() ?? .zero
+    let count = source.order.count
+    let entries = EntryTable(
+      count: count, rows: try await work.block(count * Segment.rowEntryBytes),
+      ids: try await work.block(source.idBytesMax))
     writer.beginSection()
-    for start in stride(from: 0, to: source.order.count, by: chunkRows) {
-      let range = start..<min(start + chunkRows, source.order.count)
-      let builder = blocks
-      let chunk = try await workers.run { collect(source, range, builder, attributes) }.get()
-      for index in chunk.versions.indices {
-        let (place, version) = (chunk.places[index], chunk.versions[index])
-        idOffsets.append(UInt32(ids.count) + chunk.idOffsets[index])
-        rows.u32(idOffsets[idOffsets.count - 1])
-        rows.u32(place.block)
-        rows.u32(place.offset)
-        rows.u32(version.node)
-        rows.u64(version.time)
-        lastVersion = max(lastVersion, version)
-      }
-      ids += chunk.ids
-      blocks = chunk.builder
-      try await writer.append(chunk.payloads)
-      guard ids.count < Int(UInt32.max) else {
-        throw RoostError(.limitExceeded, "a segment's ids exceed 4 GiB", at: writer.path)
-      }
+    for start in stride(from: 0, to: count, by: chunkRows) {
+      let range = start..<min(start + chunkRows, count)
+      let payloads = try await workers.run { collect(source, range, into: entries, attributes) }.get()
+      try await writer.append(payloads)
+      control.advance(range.count)
+      try control.check()
     }
-    blocks.finishBlock()
-    try await writer.append(blocks.takeFinished())
+    entries.blocks.finishBlock()
+    try await writer.append(entries.blocks.takeFinished())
+    footer.lastVersion = max(footer.lastVersion, entries.lastVersion)
     footer.sections[.payloads] = try await writer.endSection()
-    footer.sections[.payloadIndex] = try await writer.section(blocks.index.bytes)
-    footer.sections[.rows] = try await writer.section(rows.bytes)
-    footer.sections[.ids] = try await writer.section(ids)
-    let (allIDs, offsets) = (ids, idOffsets)
-    let (table, order) = await workers.run { indexes(ids: allIDs, offsets: offsets) }
-    footer.sections[.idTable] = try await writer.section(table)
-    footer.sections[.idOrder] = try await writer.section(order)
-    var tombstones = ByteWriter()
-    for (id, version) in source.tombstones {
-      id.encode(into: &tombstones)
-      version.encode(into: &tombstones)
-    }
-    footer.sections[.tombstones] = try await writer.section(tombstones.bytes)
-    footer.lastVersion = lastVersion
-    return RowEntries(rows: rows.bytes, ids: ids, idOffsets: idOffsets)
+    footer.sections[.payloadIndex] = try await writer.section(entries.blocks.index.bytes)
+    footer.sections[.rows] = try await writer.section(
+      entries.rows, count: count * Segment.rowEntryBytes, workers: workers)
+    footer.sections[.ids] = try await writer.section(
+      entries.ids, count: entries.idBytesUsed, workers: workers)
+    let table = try await work.block(IDTable.slotCount(rows: count) * 8)
+    let order = try await work.block(count * 4)
+    await workers.run { entries.index(table: table, order: order) }
+    footer.sections[.idTable] = try await writer.section(table, count: table.count, workers: workers)
+    footer.sections[.idOrder] = try await writer.section(order, count: order.count, workers: workers)
+    try control.check()
+    try await writeTombstones(source.tombstones, to: writer, footer: &footer, workers: workers)
+    return RowEntries(rows: entries.rows, ids: entries.ids, count: count, idBytes: entries.idBytesUsed)
   }
 
+  /// The bytes of the payload blocks that became full.
   private static func collect(
-    _ source: SegmentSource, _ range: Range<Int>, _ builder: PayloadBlockBuilder,
-    _ attributes: AttributeBuilder
-  ) -> Result<Chunk, RoostError> {
-    var builder = builder
-    var ids = ByteWriter(reserving: range.count * 12)
-    var chunk = Chunk(ids: [], idOffsets: [], versions: [], places: [], payloads: [], builder: builder)
-    for row in source.order[range] {
-      do throws(RoostError) {
+    _ source: SegmentSource, _ range: Range<Int>, into entries: EntryTable, _ attributes: AttributeBuilder
+  ) -> Result<[UInt8], RoostError> {
+    do throws(RoostError) {
+      for index in range {
         var failure: RoostError?
-        try source.entry(row) { id, version, payload in
-          chunk.idOffsets.append(UInt32(ids.count))
-          ids.raw(id)
-          chunk.versions.append(version)
-          chunk.places.append(builder.add(payload))
-          do throws(RoostError) { try attributes.add(payload) } catch { failure = error }
+        try source.entry(source.order[index]) { id, version, payload in
+          do throws(RoostError) {
+            try entries.add(index, id: id, version: version, payload: payload)
+            try attributes.add(payload)
+          } catch { failure = error }
         }
         if let failure { throw failure }
-      } catch { return .failure(error) }
-    }
-    chunk.ids = ids.bytes
-    chunk.payloads = builder.takeFinished()
-    chunk.builder = builder
-    return .success(chunk)
+      }
+    } catch { return .failure(error) }
+    return .success(entries.blocks.takeFinished())
+  }
+}
+
+/// Rows and ids of a segment in the making.
+///
+/// Safety of `@unchecked Sendable`: the task that writes the segment and the worker that it waits for use it in
+/// turn.
+private final class EntryTable: @unchecked Sendable {
+  private let count: Int
+  let rows: AnonymousMemory
+  let ids: AnonymousMemory
+  private(set) var idBytesUsed = 0
+  var blocks = PayloadBlockBuilder()
+  private(set) var lastVersion = Version.zero
+
+  /// - Parameters:
+  ///   - rows: `count × rowEntryBytes`.
+  ///   - ids: room for all encoded ids.
+  init(count: Int, rows: AnonymousMemory, ids: AnonymousMemory) {
+    self.count = count
+    self.rows = rows
+    self.ids = ids
   }
 
-  /// The id table and the id order, encoded.
-  private static func indexes(ids: [UInt8], offsets: [UInt32]) -> (table: [UInt8], order: [UInt8]) {
-    ids.withUnsafeBytes { raw in
-      func id(_ row: Int) -> UnsafeRawBufferPointer {
-        let start = Int(offsets[row])
-        let end = row + 1 < offsets.count ? Int(offsets[row + 1]) : raw.count
-        return UnsafeRawBufferPointer(rebasing: raw[start..<end])
-      }
-      var table = ByteWriter(reserving: IDTable.slotCount(rows: offsets.count) * 8)
-      for slot in IDTable.build(rows: offsets.count, id: id) { table.u64(slot) }
-      var order = ByteWriter(reserving: offsets.count * 4)
-      for row in offsets.indices.sorted(by: { compareEncodedIDs(id($0), id($1)) < 0 }) {
-        order.u32(UInt32(row))
-      }
-      return (table.bytes, order.bytes)
+  /// Adds the next row.
+  func add(
+    _ row: Int, id: UnsafeRawBufferPointer, version: Version, payload: UnsafeRawBufferPointer
+  ) throws(RoostError) {
+    precondition(row >= 0 && row < count && !id.isEmpty)
+    guard idBytesUsed + id.count <= min(ids.count, Int(UInt32.max)) else {
+      throw RoostError(.limitExceeded, "a segment's ids exceed 4 GiB", at: "segment")
+    }
+    let place = blocks.add(payload)
+    (ids.base + idBytesUsed).copyMemory(from: id.baseAddress.unsafelyUnwrapped, byteCount: id.count)
+    let entry = rows.base + row * Segment.rowEntryBytes
+    entry.storeBytes(of: UInt32(idBytesUsed).littleEndian, as: UInt32.self)
+    entry.storeBytes(of: place.block.littleEndian, toByteOffset: 4, as: UInt32.self)
+    entry.storeBytes(of: place.offset.littleEndian, toByteOffset: 8, as: UInt32.self)
+    entry.storeBytes(of: version.node.littleEndian, toByteOffset: 12, as: UInt32.self)
+    entry.storeBytes(of: version.time.littleEndian, toByteOffset: 16, as: UInt64.self)
+    idBytesUsed += id.count
+    lastVersion = max(lastVersion, version)
+  }
+
+  private func id(_ row: Int) -> UnsafeRawBufferPointer {
+    func offset(_ row: Int) -> Int {
+      row == count
+        ? idBytesUsed
+        : Int(UInt32(littleEndian: (rows.base + row * Segment.rowEntryBytes).load(as: UInt32.self)))
+    }
+    let start = offset(row)
+    return UnsafeRawBufferPointer(start: ids.base + start, count: offset(row + 1) - start)
+  }
+
+  /// Fills the id table (`slotCount` words) and the id order (`count` rows), both zeros before.
+  func index(table: AnonymousMemory, order: AnonymousMemory) {
+    IDTable.build(
+      rows: count,
+      into: UnsafeMutableBufferPointer(
+        start: table.base.assumingMemoryBound(to: UInt64.self), count: table.count / 8), id: id)
+    var ranks = UnsafeMutableBufferPointer(
+      start: order.base.assumingMemoryBound(to: UInt32.self), count: count)
+    for row in 0..<count { ranks[row] = UInt32(row).littleEndian }
+    ranks.sort {
+      compareEncodedIDs(id(Int(UInt32(littleEndian: $0))), id(Int(UInt32(littleEndian: $1)))) < 0
     }
   }
 }

@@ -195,10 +195,13 @@ extension Client {
   }
 
   /// Reads every file of a collection and checks every checksum.
+  /// - Parameter recallSamples: stored vectors to search for, so as to measure recall@10; 0 for none.
   public func verify(
-    _ collection: String, options: CallOptions = CallOptions()
+    _ collection: String, recallSamples: Int = 0, options: CallOptions = CallOptions()
   ) async throws(RoostError) -> VerifyAnswer {
-    let response = try await call(.verify(CollectionRequest(collection: collection)), options)
+    let samples = min(max(0, recallSamples), VerifyRequest.recallSamplesMax)
+    let response = try await call(
+      .verify(VerifyRequest(collection: collection, recallSamples: samples)), options)
     guard case .verify(let answer) = response else { throw unexpected(response) }
     return answer
   }

@@ -20,7 +20,7 @@ package enum Request: Sendable, Equatable {
   case stats(StatsRequest)
   case flush(CollectionRequest)
   case compact(CollectionRequest)
-  case verify(CollectionRequest)
+  case verify(VerifyRequest)
   case backup(BackupRequest)
 
   package var opcode: Opcode {
@@ -70,7 +70,8 @@ package enum Request: Sendable, Equatable {
     case .publishModule(let message): message.encode(into: &body)
     case .stats(let message): message.encode(into: &body)
     case .backup(let message): message.encode(into: &body)
-    case .dropCollection(let message), .flush(let message), .compact(let message), .verify(let message):
+    case .verify(let message): message.encode(into: &body)
+    case .dropCollection(let message), .flush(let message), .compact(let message):
       message.encode(into: &body)
     }
   }
@@ -109,7 +110,7 @@ package enum Request: Sendable, Equatable {
     case .stats: self = .stats(try StatsRequest(from: &body))
     case .flush: self = .flush(try CollectionRequest(from: &body))
     case .compact: self = .compact(try CollectionRequest(from: &body))
-    case .verify: self = .verify(try CollectionRequest(from: &body))
+    case .verify: self = .verify(try VerifyRequest(from: &body))
     case .backup: self = .backup(try BackupRequest(from: &body))
     case .cancel, .credit, .goAway:
       throw RoostError(.protocolViolation, "\(opcode) is not a request", at: "opcode")

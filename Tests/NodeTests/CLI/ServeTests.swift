@@ -81,9 +81,14 @@ import Testing
     #expect(try await node.json("import", "pts", "-", input: lines)["imported"] == .number("500"))
     #expect(try await node.roost("flush", "pts").code == 0)
     #expect(try await node.roost("compact", "pts").code == 0)
-    #expect(try await node.json("verify", "pts")["problems"] == .array([]))
+    let verified = try await node.json("verify", "pts", "--recall", "--samples", "40")
+    #expect(verified["problems"] == .array([]))
+    #expect(verified["recall"]?["queries"] == .number("40") && verified["recall"]?["advice"] == .string(""))
     #expect(try await node.roost("backup", "pts", "backup").code == 0)
     #expect(try await node.roost("backup", "pts", "backup").code == 3)
+    let offline = try await RoostProcess.run(
+      ["verify", "--folder", "backup", "--recall", "--samples", "10"], folder: node.folder)
+    #expect(offline.code == 0 && offline.out.contains("recall@10: "), "\(offline.out) \(offline.error)")
     let restore = ["restore", "backup", "--data", "data", "--name", "copy"]
     #expect(try await RoostProcess.run(restore, folder: node.folder).code == 75)
     #expect(try await node.stop(SIGTERM) == 0)

@@ -132,8 +132,7 @@ import Testing
           let count = try await collection.count()
           #expect(count >= 0 && count <= total)
         }
-        // The graph is approximate: a row may be out of reach while the ones around it are taken out.
-        #expect(misses * 100 <= tries, "graph search misses \(misses) of \(tries)")
+        #expect(misses == 0, "graph search misses \(misses) of \(tries)")
         return false
       }
       group.addTask {

@@ -115,10 +115,12 @@ import Testing
     let data = ClusteredVectors(
       shape: VectorShape(dimension: 16, element: .i8, metric: .cosine), count: 900, seed: 5)
     let graph = try data.graph()
-    let lastProgress = HighWater()
+    let clock = VirtualClock(SeededExecutor(seed: 1))
+    let control = WorkControl(.merge, place: "test", clock: clock, load: SearchLoad())
+    control.begin(records: 0, linking: 900)
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
-        await graph.insertAll(rows: 0..<900, workers: TaskWorkers()) { lastProgress.note($0) }
+        await graph.insertAll(rows: 0..<900, workers: TaskWorkers(), control: control)
       }
       for reader in 0..<2 {
         group.addTask {
@@ -133,7 +135,7 @@ import Testing
         }
       }
     }
-    #expect(graph.count == 900 && lastProgress.value == 900)
+    #expect(graph.count == 900 && control.progress.fraction == 1)
     let before = try data.recall(k: 10) { try graph.find($0, k: 10, effort: 50) }
     #expect(before >= 0.95, "recall@10 \(before)")
     await graph.finish(workers: TaskWorkers())
@@ -161,7 +163,8 @@ import Testing
     #expect(try graph.find(data.queries[0], k: 3, effort: 10).isEmpty)
   }
 
-  @Test func loadedGraphTakesTheRest() async throws {
+  @Test(arguments: [InsertionOrder.spread, .asStored])
+  func loadedGraphTakesTheRest(order: InsertionOrder) async throws {
     let data = ClusteredVectors(
       shape: VectorShape(dimension: 16, element: .u8, metric: .l2), count: 600, seed: 8)
     let first = try data.graph()
@@ -171,7 +174,7 @@ import Testing
       first.neighbourArray(row).withUnsafeBufferPointer { merged.load($0, row: UInt32(row)) }
     }
     merged.improveEntry()
-    await merged.insertAll(rows: 350..<600, workers: InlineWorkers())
+    await merged.insertAll(rows: 350..<600, order: order, workers: InlineWorkers())
     await merged.finish(workers: InlineWorkers())
     #expect(merged.count == 600 && merged.reachable().count == 600)
     let recall = try data.recall(k: 10) { try merged.find($0, k: 10, effort: 50) }
@@ -192,11 +195,4 @@ import Testing
       try graph.find(data.queries[0], k: 3, effort: 10, Refusing())
     }
   }
-}
-
-/// The largest number noted so far.
-private final class HighWater: Sendable {
-  private let largest = Atomic<Int>(0)
-  func note(_ number: Int) { _ = largest.max(number, ordering: .relaxed) }
-  var value: Int { largest.load(ordering: .relaxed) }
 }

@@ -1,6 +1,7 @@
 // Sealed graphs: the same answers as in memory when mapped, recall by page reads, and damage refused.
 
 import Core
+import Synchronization
 import Testing
 
 @testable import Storage
@@ -142,13 +143,14 @@ private func searchMapped<A: RowAcceptor>(
     #expect(try await paged.vectorBytes(row: 17) == data.rows[17])
     #expect(paged.residentBytes > 0)
     for graph in [mapped, paged] {
-      var next: UInt32 = 0
-      try await graph.forEachNode { row, vector, neighbours in
-        #expect(row == next && Array(vector) == data.rows[Int(row)])
+      let next = Atomic<UInt32>(0)
+      let control = WorkControl(
+        .merge, place: "test", clock: VirtualClock(SeededExecutor(seed: 1)), load: SearchLoad())
+      try await graph.forEachNode(workers: InlineWorkers(), control: control) { row, vector, neighbours in
+        #expect(row == next.add(1, ordering: .relaxed).oldValue && Array(vector) == data.rows[Int(row)])
         #expect(neighbours == sealed.graph.neighbourArray(Int(row)))
-        next += 1
       }
-      #expect(next == 400)
+      #expect(next.load(ordering: .relaxed) == 400)
     }
     var answers: [[UInt8]: [Candidate]] = [:]
     let scratch = GraphScratch()

@@ -188,7 +188,7 @@ enum GoldenSamples {
     ("stats-node", .stats(StatsRequest(collection: nil))),
     ("flush", .flush(CollectionRequest(collection: "books"))),
     ("compact", .compact(CollectionRequest(collection: "books"))),
-    ("verify", .verify(CollectionRequest(collection: "books"))),
+    ("verify", .verify(VerifyRequest(collection: "books", recallSamples: 200))),
     ("backup", .backup(BackupRequest(collection: "books", directory: "/backup/books"))),
   ]
 
@@ -294,7 +294,9 @@ enum GoldenSamples {
       .verify(
         VerifyAnswer(
           filesChecked: 4, bytesChecked: 65_536,
-          problems: [RoostError(.corrupted, "checksum", at: "segment-1 offset 4096", remedy: "restore")]))
+          problems: [RoostError(.corrupted, "checksum", at: "segment-1 offset 4096", remedy: "restore")],
+          recall: RecallAnswer(
+            queries: 200, k: 10, effort: 64, recall: 0.75, low: 0.5, high: 0.875, advice: "more effort")))
     ),
   ]
 

@@ -268,7 +268,7 @@ struct MessageGenerator {
     case .dropCollection: .dropCollection(CollectionRequest(collection: name()))
     case .flush: .flush(CollectionRequest(collection: name()))
     case .compact: .compact(CollectionRequest(collection: name()))
-    case .verify: .verify(CollectionRequest(collection: name()))
+    case .verify: .verify(VerifyRequest(collection: name(), recallSamples: below(100_000)))
     }
   }
 
@@ -311,7 +311,12 @@ struct MessageGenerator {
     case .verify:
       .verify(
         VerifyAnswer(
-          filesChecked: random.next(), bytesChecked: random.next(), problems: list(upTo: 3) { $0.error() }))
+          filesChecked: random.next(), bytesChecked: random.next(), problems: list(upTo: 3) { $0.error() },
+          recall: maybe {
+            RecallAnswer(
+              queries: UInt32($0.below(1000)), k: 10, effort: 64, recall: Double($0.below(100)) / 100,
+              low: 0.5, high: 1, advice: $0.text())
+          }))
     }
   }
 }

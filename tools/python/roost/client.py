@@ -144,9 +144,9 @@ class Client:
     def compact(self, collection):
         self._call("compact", lambda w: w.text(collection))
 
-    def verify(self, collection):
-        """(files, bytes, problems)."""
-        return self._call("verify", lambda w: w.text(collection))
+    def verify(self, collection, recall_samples=0):
+        """(files, bytes, problems, recall): with samples, recall@10 of so many stored vectors, else None."""
+        return self._call("verify", lambda w: w.text(collection).varint(recall_samples))
 
     def backup(self, collection, directory):
         self._call("backup", lambda w: w.text(collection).text(directory))

@@ -138,6 +138,12 @@ def read_error(r):
     return RoostError(KINDS.get(code, "internalFailure"), message, place, remedy)
 
 
+def read_recall(r):
+    queries, k, effort, recall, low, high = r.unpack("IIIddd")
+    return {"queries": queries, "k": k, "effort": effort, "recall": recall, "low": low, "high": high,
+            "advice": r.text()}
+
+
 READERS = {
     "hello": read_hello,
     "ping": lambda r: None,
@@ -157,7 +163,7 @@ READERS = {
     "stats": lambda r: r.payload(),
     "flush": lambda r: None,
     "compact": lambda r: None,
-    "verify": lambda r: (*r.unpack("QQ"), r.list(lambda: read_error(r))),
+    "verify": lambda r: (*r.unpack("QQ"), r.list(lambda: read_error(r)), r.optional(lambda: read_recall(r))),
     "backup": lambda r: None,
 }
 NAMES = {code: name for name, code in OPCODES.items()}

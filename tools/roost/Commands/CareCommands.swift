@@ -5,6 +5,7 @@ import Core
 import Foundation
 import Node
 import Storage
+import Synchronization
 import Wire
 
 /// Long enough for the largest collection; the node goes on by itself anyway.
@@ -26,7 +27,10 @@ struct FlushCommand: AsyncParsableCommand {
 
   func run() async throws {
     try validateName(collection, what: "collection")
-    try await node.client(timeoutMs: maintenanceTimeoutMs).flush(collection)
+    let client = try await node.client(timeoutMs: maintenanceTimeoutMs)
+    try await client.showingProgress(of: collection, isSilent: output.json) { () async throws(RoostError) in
+      try await client.flush(collection)
+    }
     try output.printDone(.object(["flushed": .string(collection)]), "flushed '\(collection)'")
   }
 }
@@ -47,7 +51,10 @@ struct CompactCommand: AsyncParsableCommand {
 
   func run() async throws {
     try validateName(collection, what: "collection")
-    try await node.client(timeoutMs: maintenanceTimeoutMs).compact(collection)
+    let client = try await node.client(timeoutMs: maintenanceTimeoutMs)
+    try await client.showingProgress(of: collection, isSilent: output.json) { () async throws(RoostError) in
+      try await client.compact(collection)
+    }
     try output.printDone(.object(["compacted": .string(collection)]), "compacted '\(collection)'")
   }
 }
@@ -59,13 +66,20 @@ struct VerifyCommand: AsyncParsableCommand {
       Through a node, or offline with --folder for a collection that no node has open, or a backup.
       Exit code 65 when something is damaged.
 
+      With --recall it also searches for stored vectors, once through the graph with the effort that a search
+      has by default and once by comparing with every record, and reports how many of the ten nearest the graph
+      finds, with a 95% confidence interval, and what to do when they are fewer than 95%.
+
       EXAMPLES
         roost verify images
+        roost verify images --recall --samples 1000
         roost verify --folder /backups/images-monday
       """)
 
   @Argument(help: "The collection.") var collection: String?
   @Option(help: "Check this folder of a collection instead, without a node.") var folder: String?
+  @Flag(help: "Measure recall@10, too.") var recall = false
+  @Option(help: "Stored vectors to search for with --recall.") var samples = 200
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
 
@@ -73,18 +87,21 @@ struct VerifyCommand: AsyncParsableCommand {
     guard (collection == nil) != (folder == nil) else {
       throw ValidationError("name a collection, or a folder with --folder")
     }
+    guard (1...100_000).contains(samples) else { throw ValidationError("--samples must be in 1...100000") }
   }
 
   func run() async throws {
     let answer: VerifyAnswer
     if let folder {
-      let report = try await Collection.verify(folder, runtime: try Runtime.system())
-      answer = VerifyAnswer(
-        filesChecked: UInt64(report.files), bytesChecked: report.bytes, problems: report.problems)
+      answer = try await verifyFolder(folder)
     } else {
       let name = collection ?? ""
       try validateName(name, what: "collection")
-      answer = try await node.client(timeoutMs: maintenanceTimeoutMs).verify(name)
+      let client = try await node.client(timeoutMs: maintenanceTimeoutMs)
+      let wanted = recall ? samples : 0
+      answer = try await client.showingProgress(of: name, isSilent: output.json) {
+        () async throws(RoostError) in try await client.verify(name, recallSamples: wanted)
+      }
     }
     let problems = answer.problems.map { problem in
       JSON.object([
@@ -92,18 +109,64 @@ struct VerifyCommand: AsyncParsableCommand {
         "place": .string(problem.place),
       ])
     }
+    let recall = answer.recall.map { recall in
+      JSON.object([
+        "queries": JSON(Int(recall.queries)), "k": JSON(Int(recall.k)), "effort": JSON(Int(recall.effort)),
+        "recall": JSON(recall.recall), "low": JSON(recall.low), "high": JSON(recall.high),
+        "advice": .string(recall.advice),
+      ])
+    }
     try output.print(
       .object([
         "files": JSON(answer.filesChecked), "bytes": JSON(answer.bytesChecked), "problems": .array(problems),
+        "recall": recall,
       ])
     ) {
       let read = "\(Figures.count(Int(answer.filesChecked))) files, \(Figures.bytes(answer.bytesChecked))"
-      guard !answer.problems.isEmpty else { return "sound: \(read)" }
-      return
-        (["damaged: \(answer.problems.count) problems in \(read)"]
-        + answer.problems.map { "  \($0.message) (at \($0.place))" }).joined(separator: "\n")
+      var lines = ["sound: \(read)"]
+      if !answer.problems.isEmpty {
+        lines = ["damaged: \(answer.problems.count) problems in \(read)"]
+        lines += answer.problems.map { "  \($0.message) (at \($0.place))" }
+      }
+      if let recall = answer.recall { lines.append(Self.line(recall)) }
+      return lines.joined(separator: "\n")
     }
     if !answer.problems.isEmpty { throw ExitCode(65) }
+  }
+
+  private static func line(_ recall: RecallAnswer) -> String {
+    guard recall.queries > 0 else { return "recall: there are too few records to tell" }
+    func percent(_ share: Double) -> String { String(format: "%.1f%%", share * 100) }
+    let line =
+      "recall@\(recall.k): \(percent(recall.recall)), with 95% confidence \(percent(recall.low)) to "
+      + "\(percent(recall.high)) (\(recall.queries) stored vectors, effort \(recall.effort))"
+    return recall.advice.isEmpty ? line : line + "\n  \(recall.advice)"
+  }
+
+  /// Without a node. Recall needs the collection open, which changes nothing but how it was closed.
+  private func verifyFolder(_ folder: String) async throws -> VerifyAnswer {
+    let runtime = try Runtime.system()
+    let shown = Mutex(Progress("verifying", isSilent: output.json, clock: runtime.clock))
+    let report = try await Collection.verify(folder, runtime: runtime) { fraction in
+      shown.withLock { $0.update(fraction: fraction, items: nil) }
+    }
+    shown.withLock { $0.end() }
+    var answer = VerifyAnswer(
+      filesChecked: UInt64(report.files), bytesChecked: report.bytes, problems: report.problems)
+    guard recall, report.isSound else { return answer }
+    let collection = try await Collection.open(
+      folder, options: StorageOptions(compactsAutomatically: false), runtime: runtime)
+    let searching = Mutex(Progress("searching", isSilent: output.json, clock: runtime.clock))
+    let samples = samples
+    let measured = try await collection.measureRecall(samples: samples) { done in
+      searching.withLock { $0.update(fraction: Double(done) / Double(samples), items: done) }
+    }
+    searching.withLock { $0.end() }
+    try await collection.close()
+    answer.recall = RecallAnswer(
+      queries: UInt32(measured.queries), k: UInt32(measured.k), effort: UInt32(measured.effort),
+      recall: measured.recall, low: measured.low, high: measured.high, advice: measured.advice ?? "")
+    return answer
   }
 }
 

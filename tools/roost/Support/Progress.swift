@@ -23,16 +23,19 @@ struct Progress {
 
   /// - Parameters:
   ///   - fraction: from 0 to 1; nil when the end is not known.
-  ///   - items: records done so far.
-  mutating func update(fraction: Double?, items: Int) {
+  ///   - items: records done so far; nil when it is not records that count.
+  mutating func update(fraction: Double?, items: Int?) {
     guard !isSilent else { return }
     let now = clock.monotonicNanos()
     let pause: UInt64 = Console.isErrorTerminal ? 100_000_000 : 5_000_000_000
     if lastNanos == 0 { lastNanos = startNanos }
     guard now >= lastNanos + pause else { return }
     lastNanos = now
-    let rate = seconds > 0 ? Int(Double(items) / seconds) : 0
-    var text = "\(verb) \(Figures.count(items)), \(Figures.count(rate))/s"
+    var text = verb
+    if let items {
+      let rate = seconds > 0 ? Int(Double(items) / seconds) : 0
+      text += " \(Figures.count(items)), \(Figures.count(rate))/s"
+    }
     if let fraction, fraction > 0 {
       text = "\(Int(fraction * 100))% " + text
       text += ", \(Figures.seconds(max(0, seconds / fraction - seconds))) left"
