@@ -59,6 +59,7 @@ enum {
   WASMTIME_TRAP_CODE_INTERRUPT = 10,
 };
 
+wasm_trap_t *_Nonnull wasmtime_trap_new(const char *_Nonnull, size_t);
 bool wasmtime_trap_code(const wasm_trap_t *_Nonnull, uint8_t *_Nonnull code);
 
 // wasmtime/config.h

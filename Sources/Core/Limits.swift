@@ -35,7 +35,7 @@ public enum Limits {
   public static let facetDistinctMax = 1_000_000
   /// Bytes of the distinct values of a facet.
   public static let facetBytesMax = 32 * 1024 * 1024
-  public static let moduleBytesMax = 32 * 1024 * 1024
+  public static let moduleBytesMax = 60 * 1024 * 1024
   public static let textBytesMax = 32 * 1024
   public static let collectionsMax = 1_024
   public static let connectionsMax = 4_096

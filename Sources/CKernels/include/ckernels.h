@@ -6,5 +6,6 @@
 #include "crc32c.h"
 #include "distance.h"
 #include "links.h"
+#include "tensor.h"
 
 #endif

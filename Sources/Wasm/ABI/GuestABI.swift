@@ -27,6 +27,12 @@ enum GuestABI {
   static let importModule = "roost"
   static let log = "log"
   static let logType = FunctionType([.i32, .i32, .i32])
+  /// What a module may import, by "module.name".
+  private static let imports: [String: FunctionType] = {
+    var imports = ["\(importModule).\(log)": logType]
+    for (name, type) in TensorImports.types { imports["\(TensorImports.module).\(name)"] = type }
+    return imports
+  }()
 
   /// Alignment of the buffer and of the output area within it.
   static let alignment = 16
@@ -68,12 +74,11 @@ enum GuestABI {
     try limit("starts with a memory in bytes of", binary.memoryBytes, limits.memoryBytesMax)
 
     for item in binary.imports {
-      guard item.module == importModule, item.name == log else {
-        throw refuse("imports '\(item.module).\(item.name)', which Roost does not offer")
-      }
-      guard item.function == logType else {
+      let name = "\(item.module).\(item.name)"
+      guard let type = imports[name] else { throw refuse("imports '\(name)', which Roost does not offer") }
+      guard item.function == type else {
         let found = item.function?.description ?? "something that is not a function"
-        throw refuse("imports 'roost.log' as \(found), it is \(logType)")
+        throw refuse("imports '\(name)' as \(found), it is \(type)")
       }
     }
 

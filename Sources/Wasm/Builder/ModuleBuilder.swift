@@ -21,18 +21,22 @@ public struct ModuleBuilder: Sendable {
 
   /// The bytes of the module built from a `.swift` or `.c` file, or from all such files of a folder.
   ///
+  /// `model` is a file that becomes part of the module's memory; the guest finds it with `Model()` or
+  /// `roost_model_start`.
+  ///
   /// Throws `.invalidArgument` with the compiler's words when the source does not compile, `.notFound` when
   /// there is none.
-  public func build(_ path: String) throws(RoostError) -> [UInt8] {
+  public func build(_ path: String, model: String? = nil) throws(RoostError) -> [UInt8] {
     let sources = try ModuleBuilder.sources(path)
     let folder = try TemporaryFolder()
     defer { folder.remove() }
 
-    var objects = [folder.path + "/runtime.o"]
-    try compileC([sdk + "/runtime.c"], into: folder, as: objects)
+    var objects = [folder.path + "/runtime.o", folder.path + "/model.o"]
+    try compileC([sdk + "/runtime.c"], into: folder, as: [objects[0]])
+    try compileC([sdk + "/model.c"], into: folder, as: [objects[1]], try modelFlags(model))
     if sources[0].hasSuffix(".swift") {
       objects.append(folder.path + "/guest.o")
-      try compileSwift(sources, into: folder, as: objects[1])
+      try compileSwift(sources, into: folder, as: folder.path + "/guest.o")
     } else {
       let names = sources.indices.map { folder.path + "/guest\($0).o" }
       try compileC(sources, into: folder, as: names)
@@ -47,8 +51,8 @@ public struct ModuleBuilder: Sendable {
   }
 
   /// Builds and writes the module to `output`.
-  public func build(_ path: String, to output: String) throws(RoostError) {
-    let bytes = try build(path)
+  public func build(_ path: String, model: String? = nil, to output: String) throws(RoostError) {
+    let bytes = try build(path, model: model)
     guard let file = fopen(output, "wb") else { throw RoostError.system("cannot be written", output) }
     let written = bytes.withUnsafeBufferPointer { fwrite($0.baseAddress, 1, $0.count, file) }
     let closed = fclose(file)
@@ -57,17 +61,28 @@ public struct ModuleBuilder: Sendable {
 
   // Bulk memory and SIMD are part of what every guest may use (spec/wasm-abi.md, "Features").
   private func compileC(
-    _ sources: [String], into folder: TemporaryFolder, as objects: [String]
+    _ sources: [String], into folder: TemporaryFolder, as objects: [String], _ flags: [String] = []
   ) throws(RoostError) {
     for (source, object) in zip(sources, objects) {
       try folder.run(
         tools.clang,
         [
-          "--target=wasm32", "-std=c17", "-O2", "-msimd128", "-mbulk-memory", "-ffreestanding", "-Wall", "-I",
+          "--target=wasm32", "-std=c23", "-O2", "-msimd128", "-mbulk-memory", "-ffreestanding", "-Wall", "-I",
           sdk,
           "-c", source, "-o", object,
-        ], failing: "\(source) does not compile")
+        ] + flags, failing: "\(source) does not compile")
     }
+  }
+
+  private func modelFlags(_ model: String?) throws(RoostError) -> [String] {
+    guard let model else { return [] }
+    guard let resolved = realpath(model, nil) else { throw RoostError.system("cannot be read", model) }
+    defer { free(resolved) }
+    let path = String(cString: resolved)
+    guard !path.contains(where: { "\"\\\n".contains($0) }) else {
+      throw RoostError(.invalidArgument, "the path of a model cannot have quotes", at: path)
+    }
+    return ["-DROOST_MODEL=\"\(path)\""]
   }
 
   private func compileSwift(
@@ -92,7 +107,11 @@ public struct ModuleBuilder: Sendable {
         "-enable-experimental-feature", "Extern", "-wmo", "-O", "-parse-as-library", "-module-name", "guest",
         "-Xfrontend", "-disable-stack-protector", "-Xcc", "-msimd128", "-Xcc", "-mbulk-memory",
         "-module-cache-path", folder.path + "/cache", "-c", "-o", object,
-      ] + ["Bytes.swift", "Fields.swift", "Guest.swift", exports].map { sdk + "/" + $0 } + sources,
+      ]
+        + [
+          "Bytes.swift", "Fields.swift", "Guest.swift", "Model.swift", "Tensor.swift", "TensorFallback.swift",
+          exports,
+        ].map { sdk + "/" + $0 } + sources,
       failing: "\(sources[0]) does not compile")
   }
 

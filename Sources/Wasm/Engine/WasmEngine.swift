@@ -57,6 +57,7 @@ public final class WasmEngine: @unchecked Sendable {
     }
     self.ticker = ticker
     GuestLog.define(in: linker)
+    TensorImports.define(in: linker)
   }
 
   deinit {
@@ -121,7 +122,9 @@ public final class WasmEngine: @unchecked Sendable {
   /// Throws `.invalidArgument` when the bytes are not a module that keeps the guest ABI, `.limitExceeded`
   /// when it is too big, `.moduleFailed` when its own start-up code fails, `.overloaded` when too many
   /// instances are alive.
-  public func compile(_ bytes: [UInt8], name: String) throws(RoostError) -> WasmModule {
+  public func compile(
+    _ bytes: [UInt8], name: String, capabilities: WasmCapabilities = [.log, .tensor]
+  ) throws(RoostError) -> WasmModule {
     try validateName(name, what: "module")
     guard bytes.count <= limits.moduleBytesMax else {
       throw RoostError(
@@ -155,7 +158,9 @@ public final class WasmEngine: @unchecked Sendable {
     }
     guard let template else { throw invalid("it cannot be linked", "module \(name)") }
     return try WasmModule(
-      code: ModuleCode(engine: self, template: template, name: name, kind: kind, exports: exports))
+      code: ModuleCode(
+        engine: self, template: template, name: name, kind: kind, exports: exports,
+        capabilities: capabilities))
   }
 
   /// Counts an instance in, at the cost of an idle one if need be; throws `.overloaded` when there are as

@@ -16,7 +16,7 @@ public struct WasmLimits: Sendable, Equatable {
   /// Instances alive at one time; the next one is refused with `.overloaded`.
   public var instancesMax = 64
   public var idleInstancesPerModuleMax = 4
-  public var memoryBytesMax = 64 * 1024 * 1024
+  public var memoryBytesMax = 128 * 1024 * 1024
   /// Native stack of a guest call; the calling thread must have this and 128 KiB more.
   public var stackBytesMax = 256 * 1024
   public var tableElementsMax = 10_000

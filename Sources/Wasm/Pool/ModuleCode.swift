@@ -12,15 +12,19 @@ final class ModuleCode: @unchecked Sendable {
   let kind: WasmModuleKind
   /// The exports of the ABI that this module has.
   let exports: Set<String>
+  let capabilities: WasmCapabilities
 
   /// Takes ownership of `template`.
-  init(engine: WasmEngine, template: OpaquePointer, name: String, kind: WasmModuleKind, exports: Set<String>)
-  {
+  init(
+    engine: WasmEngine, template: OpaquePointer, name: String, kind: WasmModuleKind, exports: Set<String>,
+    capabilities: WasmCapabilities
+  ) {
     self.engine = engine
     self.template = template
     self.name = name
     self.kind = kind
     self.exports = exports
+    self.capabilities = capabilities
   }
 
   deinit { wasmtime_instance_pre_delete(template) }

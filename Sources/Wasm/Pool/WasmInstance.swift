@@ -8,14 +8,16 @@ import Core
 private final class GuestStore {
   let engine: WasmEngine
   let store: OpaquePointer
-  let log: GuestLog
+  let host: GuestHost
   let deadline = GuestDeadline()
 
   init(code: ModuleCode) throws(RoostError) {
     engine = code.engine
     try engine.admitInstance(of: code.name)
-    log = GuestLog(module: code.name, sink: engine.log, lineBytesMax: engine.limits.messageBytesMax)
-    guard let store = wasmtime_store_new(engine.engine, Unmanaged.passUnretained(log).toOpaque(), nil) else {
+    host = GuestHost(
+      log: GuestLog(module: code.name, sink: engine.log, lineBytesMax: engine.limits.messageBytesMax),
+      capabilities: code.capabilities)
+    guard let store = wasmtime_store_new(engine.engine, Unmanaged.passUnretained(host).toOpaque(), nil) else {
       engine.releaseInstance()
       throw code.failure("could not get a store")
     }
@@ -108,7 +110,7 @@ final class WasmInstance: @unchecked Sendable {
     let ticker = code.engine.ticker
     ticker.begin()
     defer { ticker.end() }
-    owner.log.linesLeft = code.engine.limits.logLinesPerCallMax
+    owner.host.log.linesLeft = code.engine.limits.logLinesPerCallMax
     wasmtime_context_set_epoch_deadline(context, owner.deadline.begin(milliseconds: deadlineMs))
     var trap: OpaquePointer?
     let error = body(&trap)

@@ -9,15 +9,11 @@ public func roostDimension() -> Int32 { Int32(ModuleEmbedder.dimension) }
 public func roostEmbed(
   _ input: UnsafeRawPointer, _ count: Int32, _ vectors: UnsafeMutablePointer<Float>
 ) -> Int32 {
-  let dimension = ModuleEmbedder.dimension
-  for index in 0..<Int(count) {
-    let vector = vectors + index * dimension
-    vector.update(repeating: 0, count: dimension)
-    do throws(GuestError) {
-      try moduleEmbedder.embed(batchItem(input, index), into: vector)
-    } catch {
-      return error.status
-    }
+  vectors.update(repeating: 0, count: Int(count) * ModuleEmbedder.dimension)
+  do throws(GuestError) {
+    try moduleEmbedder.embed(Texts(input: input, count: Int(count)), into: vectors)
+    return count
+  } catch {
+    return error.status
   }
-  return count
 }

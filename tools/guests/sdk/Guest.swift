@@ -21,6 +21,26 @@ public protocol Embedder {
   init()
   /// Writes the vector of one text (UTF-8) into `vector`, which holds `dimension` zeros.
   mutating func embed(_ text: Bytes, into vector: UnsafeMutablePointer<Float>) throws(GuestError)
+  /// Writes the vectors of several texts, one after the other, into zeros. An embedder for which many texts at
+  /// a time are cheaper than one by one implements this one, too.
+  mutating func embed(_ texts: Texts, into vectors: UnsafeMutablePointer<Float>) throws(GuestError)
+}
+
+extension Embedder {
+  public mutating func embed(
+    _ texts: Texts, into vectors: UnsafeMutablePointer<Float>
+  ) throws(GuestError) {
+    for index in 0..<texts.count { try embed(texts[index], into: vectors + index * Self.dimension) }
+  }
+}
+
+/// The texts of one call.
+public struct Texts {
+  let input: UnsafeRawPointer
+  public let count: Int
+
+  @inline(__always)
+  public subscript(index: Int) -> Bytes { batchItem(input, index) }
 }
 
 /// Why a guest gives up.

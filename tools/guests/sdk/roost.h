@@ -62,6 +62,10 @@ int32_t roost_fail(const char *message);
 // The same for a text of a known size.
 int32_t roost_fail_text(const void *message, uint32_t size);
 
+// The model file that was linked into the module, 64-aligned; its size is 0 when there is none.
+const uint8_t *roost_model_start(void);
+uint32_t roost_model_size(void);
+
 void *malloc(size_t size);
 void free(void *block);
 void *memcpy(void *to, const void *from, size_t size);

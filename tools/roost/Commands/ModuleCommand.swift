@@ -18,18 +18,21 @@ struct ModuleCommand: AsyncParsableCommand {
         EXAMPLES
           roost module build tools/guests/size-below -o size-below.wasm
           roost module build filter.c
+          roost module build tools/guests/minilm --model .cache/models/minilm-i8.model
         """)
 
     @Argument(help: "A .swift or .c file, or a folder of either.") var source: String
     @Option(name: .shortAndLong, help: "The module to write. [default: named after the source]")
     var output: String?
+    @Option(help: "A file that becomes part of the module, such as the weights of an embedder.")
+    var model: String?
     @Option(help: "The folder of the guest SDK. [default: the one in Roost's source]") var sdk: String?
     @OptionGroup var format: OutputOptions
 
     func run() async throws {
       let name = URL(fileURLWithPath: source).deletingPathExtension().lastPathComponent
       let target = output ?? name + ".wasm"
-      let bytes = try ModuleBuilder(sdkPath: sdk).build(source)
+      let bytes = try ModuleBuilder(sdkPath: sdk).build(source, model: model)
       // A module that the node would refuse is refused here, before it is written.
       let module = try WasmEngine().compile(bytes, name: name)
       guard FileManager.default.createFile(atPath: target, contents: Data(bytes)) else {

@@ -1,0 +1,113 @@
+// The model file of the sentence embedder all-MiniLM-L6-v2 (tools/guests/minilm), from its safetensors and its
+// vocabulary.
+
+import Core
+import Foundation
+
+struct MiniLMModel {
+  private static let width = 384
+  private static let inner = 1536
+  private static let layers = 6
+  private static let positions = 512
+
+  let source: Safetensors
+  let vocabulary: [String]
+  let vocabularyPath: String
+
+  /// - Parameter folder: holds `model.safetensors` and `vocab.txt`.
+  init(folder: String) throws(RoostError) {
+    source = try Safetensors(folder + "/model.safetensors")
+    vocabularyPath = folder + "/vocab.txt"
+    guard let text = try? String(contentsOfFile: vocabularyPath, encoding: .utf8) else {
+      throw RoostError(.notFound, "the vocabulary cannot be read", at: vocabularyPath)
+    }
+    vocabulary = text.split(separator: "\n", omittingEmptySubsequences: true).map(String.init)
+  }
+
+  func convert(weights: ModelFile.Kind) throws(RoostError) -> ModelFile {
+    var file = ModelFile()
+    try addVocabulary(to: &file)
+    let width = Self.width
+    file.addByteTable(
+      "words", rows: vocabulary.count, width: width,
+      try source.tensor("embeddings.word_embeddings.weight", shape: [vocabulary.count, width]))
+    var positions = try source.tensor(
+      "embeddings.position_embeddings.weight", shape: [Self.positions, width])
+    // Texts are single sentences, so the type of the first sentence is part of every position.
+    let type = try source.tensor("embeddings.token_type_embeddings.weight", shape: [2, width])
+    for index in positions.indices { positions[index] += type[index % width] }
+    file.add("positions", .f32, rows: Self.positions, positions)
+    try addVector("norm.gamma", "embeddings.LayerNorm.weight", width, to: &file)
+    try addVector("norm.beta", "embeddings.LayerNorm.bias", width, to: &file)
+    for layer in 0..<Self.layers { try addLayer(layer, weights, to: &file) }
+    return file
+  }
+
+  private func addLayer(_ layer: Int, _ weights: ModelFile.Kind, to file: inout ModelFile) throws(RoostError)
+  {
+    let (width, inner, prefix) = (Self.width, Self.inner, "encoder.layer.\(layer).")
+    var (matrix, bias): ([Float], [Float]) = ([], [])
+    for part in ["query", "key", "value"] {
+      matrix += try source.tensor(prefix + "attention.self.\(part).weight", shape: [width, width])
+      bias += try source.tensor(prefix + "attention.self.\(part).bias", shape: [width])
+    }
+    file.addLinear("\(layer).attention", weights, inputs: width, outputs: 3 * width, matrix)
+    file.add("\(layer).attention.bias", .f32, bias)
+    for (name, part, inputs, outputs) in [
+      ("output", "attention.output.dense", width, width), ("expand", "intermediate.dense", width, inner),
+      ("contract", "output.dense", inner, width),
+    ] {
+      file.addLinear(
+        "\(layer).\(name)", weights, inputs: inputs, outputs: outputs,
+        try source.tensor(prefix + part + ".weight", shape: [outputs, inputs]))
+      try addVector("\(layer).\(name).bias", prefix + part + ".bias", outputs, to: &file)
+    }
+    for (name, part) in [("output", "attention.output"), ("contract", "output")] {
+      try addVector("\(layer).\(name).gamma", prefix + part + ".LayerNorm.weight", width, to: &file)
+      try addVector("\(layer).\(name).beta", prefix + part + ".LayerNorm.bias", width, to: &file)
+    }
+  }
+
+  private func addVector(
+    _ name: String, _ tensor: String, _ count: Int, to file: inout ModelFile
+  ) throws(RoostError) {
+    file.add(name, .f32, try source.tensor(tensor, shape: [count]))
+  }
+
+  // MARK: the tokenizer
+
+  private func addVocabulary(to file: inout ModelFile) throws(RoostError) {
+    func id(_ word: String) throws(RoostError) -> UInt32 {
+      guard let id = vocabulary.firstIndex(of: word) else {
+        throw RoostError(.invalidArgument, "the vocabulary has no \(word)", at: vocabularyPath)
+      }
+      return UInt32(id)
+    }
+    file.add("vocabulary.special", .u32, [try id("[UNK]"), try id("[CLS]"), try id("[SEP]")])
+    var text: [UInt8] = []
+    var offsets: [UInt32] = [0]
+    // Open addressing, at most half full: id + 1 by FNV-1a of the word's bytes; 0 is a free slot.
+    var slots = [UInt32](repeating: 0, count: 1 << 16)
+    for (id, word) in vocabulary.enumerated() {
+      text += word.utf8
+      offsets.append(UInt32(text.count))
+      var hash: UInt32 = 0x811c_9dc5
+      for byte in word.utf8 { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
+      var slot = Int(hash ^ hash >> 15) & (slots.count - 1)
+      while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
+      slots[slot] = UInt32(id + 1)
+    }
+    guard vocabulary.count <= slots.count / 2 else {
+      throw RoostError(
+        .limitExceeded, "\(vocabulary.count) words, the limit is \(slots.count / 2)", at: vocabularyPath)
+    }
+    file.add("vocabulary.text", .bytes, text)
+    file.add("vocabulary.offsets", .u32, offsets)
+    file.add("vocabulary.slots", .u32, slots)
+    let table = UnicodeTable()
+    file.add("unicode.pages", .u16, table.pages)
+    file.add("unicode.blocks", .u16, table.blocks)
+    file.add("unicode.results", .u32, table.results)
+    file.add("unicode.scalars", .u32, table.scalars)
+  }
+}
