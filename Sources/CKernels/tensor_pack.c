@@ -71,7 +71,7 @@ void roost_pack(int weights, const float *matrix, size_t inputs, size_t outputs,
 const roost_tensor_kernel *roost_tensor_kernel_at(int level) {
   if (!roost_level_available(level)) level = ROOST_PORTABLE;
 #if defined(__x86_64__)
-  if (level == ROOST_AVX512) return roost_tensor_avx512();
+  if (level >= ROOST_AVX512) return roost_tensor_avx512();
   if (level == ROOST_AVX2) return roost_tensor_avx2();
 #endif
   return roost_tensor_portable();

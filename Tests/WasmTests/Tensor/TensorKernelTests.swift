@@ -6,7 +6,7 @@ import Glibc
 import Testing
 
 @Suite struct TensorKernelTests {
-  private static let levels = (0...3).filter { roost_level_available(Int32($0)) != 0 }
+  private static let levels = (0...4).filter { roost_level_available(Int32($0)) != 0 }
 
   private func random(_ count: Int, _ random: inout SplitMix64, _ range: ClosedRange<Float> = -1...1)
     -> [Float]
