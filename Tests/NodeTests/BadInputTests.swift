@@ -191,10 +191,11 @@ import Testing
     let impatient = Client(test.node.address, configuration: settings, runtime: test.runtime)
     let records = (0..<5_000).map { PutRecord(id: .number(UInt64($0)), vector: vector(Float($0), 0, 0, 0)) }
     try await test.client.put(records, into: "c")
+    let everything = SearchQuery(target: .vector(vector(0, 0, 0, 0)), k: 5_000, exact: true)
     let refused = await withTaskGroup(of: Int.self) { group in
       for _ in 0..<200 {
         group.addTask {
-          let error = await failure { _ = try await impatient.count(in: "c", filter: .field("x", .exists)) }
+          let error = await failure { _ = try await impatient.search(everything, in: "c") }
           return error?.kind == .overloaded ? 1 : 0
         }
       }

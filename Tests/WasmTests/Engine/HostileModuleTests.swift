@@ -74,17 +74,17 @@ import Wasm
   }
 
   @Test func memoryBomb() throws {
-    // Grows until it is refused, then says how far it got: below the limit of 64 MiB, 1024 pages.
+    // Grows until it is refused, then says how far it got: below the limit of 128 MiB, 2048 pages.
     try expectFilterFails(
       .filter(
         """
         (loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
-        (if (i32.gt_u (memory.size) (i32.const 1024)) (then (return (local.get $n))))
+        (if (i32.gt_u (memory.size) (i32.const 2048)) (then (return (local.get $n))))
         (i32.const -7)
         """), "status -7")
     expectFailure(.limitExceeded, "starts with a memory") { () throws(RoostError) in
       var fixture = GuestFixture()
-      fixture.memory = #"(memory (export "memory") 2000)"#
+      fixture.memory = #"(memory (export "memory") 4000)"#
       _ = try fixture.compile(engine)
     }
     try expectHealthy()
