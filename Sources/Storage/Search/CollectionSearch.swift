@@ -19,7 +19,11 @@ extension Collection {
   public func search(_ query: SearchQuery, filters: [any CandidateFilter] = []) async throws(RoostError)
     -> [SearchHit]
   {
-    try await explainedSearch(query, filters: filters).hits
+    let hits = try await explainedSearch(query, filters: filters).hits
+    // A search of what is in memory never suspends; a program that does nothing but search must leave its
+    // threads to its writers now and then.
+    await Task.yield()
+    return hits
   }
 
   /// `search`, with an account of how the hits were found.
