@@ -74,7 +74,7 @@ public struct GeoRegion: Sendable {
     let latitude = center.latitude * .pi / 180
     let half = sin(angle / 2)
     let shape = Shape.circle(
-      latitude: latitude, longitude: center.longitude * .pi / 180, cosLatitude: cosine(of: center.latitude),
+      latitude: latitude, longitude: center.longitude * .pi / 180, cosLatitude: cosine(center.latitude),
       limit: half * half)
     // A little wider than the circle, so that rounding never cuts a place off its rim.
     let reach = angle * 180 / .pi * (1 + 1e-12) + 1e-9
@@ -122,12 +122,12 @@ public struct GeoRegion: Sendable {
     let radians = latitude * .pi / 180
     let north = sin((radians - centerLatitude) / 2)
     let east = sin((longitude * .pi / 180 - centerLongitude) / 2)
-    return north * north + cosCenter * cosine(of: latitude) * east * east
+    return north * north + cosCenter * cosine(latitude) * east * east
   }
 
-  /// The cosine of a latitude in degrees: nothing at the poles, so that all longitudes of a pole are one place.
+  /// Of degrees; exactly 0 at the poles, so that all their longitudes are one point.
   @inline(__always)
-  private static func cosine(of latitude: Double) -> Double {
+  private static func cosine(_ latitude: Double) -> Double {
     abs(latitude) == 90 ? 0 : cos(latitude * .pi / 180)
   }
 

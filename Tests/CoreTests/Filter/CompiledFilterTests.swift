@@ -25,7 +25,7 @@ import Testing
     let seed = UInt64.random(in: 0..<1_000_000)
     var generator = FilterGenerator(seed: seed)
     var passed = 0
-    for round in 0..<10_000 {
+    for round in 0..<2_500 {
       let filter = try generator.filter()
       let payload = generator.payload()
       let id = generator.id()
@@ -34,7 +34,7 @@ import Testing
       try #require(verdict == expected, "seed \(seed) round \(round): \(filter.text) over \(payload)")
       passed += verdict ? 1 : 0
     }
-    #expect((1000...9000).contains(passed), "seed \(seed): the inputs do not meet")
+    #expect((250...2250).contains(passed), "seed \(seed): the inputs do not meet")
   }
 
   /// Every edge value against every other, by each comparison.
@@ -62,7 +62,7 @@ import Testing
   @Test func neverCrashesOnDamagedBytes() throws {
     let seed = UInt64.random(in: 0..<1_000_000)
     var generator = FilterGenerator(seed: seed)
-    for round in 0..<5_000 {
+    for round in 0..<1_500 {
       let compiled = try CompiledFilter(try generator.filter())
       let bytes = generator.damage(generator.payload().encoded)
       do {

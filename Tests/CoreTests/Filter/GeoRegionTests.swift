@@ -15,7 +15,7 @@ import Testing
     let seed = UInt64.random(in: 0..<1_000_000)
     var generator = FilterGenerator(seed: seed)
     var inside = [0, 0, 0]
-    for _ in 0..<4_000 {
+    for _ in 0..<1_000 {
       let area = generator.area()
       let region = GeoRegion(area)
       for _ in 0..<10 {
@@ -37,7 +37,7 @@ import Testing
           "seed \(seed): \(area) \(place) \(bounds)")
       }
     }
-    #expect(inside.allSatisfy { $0 > 500 }, "seed \(seed): \(inside)")
+    #expect(inside.allSatisfy { $0 > 100 }, "seed \(seed): \(inside)")
   }
 
   @Test func knownDistances() throws {

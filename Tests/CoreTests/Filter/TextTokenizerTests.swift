@@ -15,7 +15,9 @@ import Testing
 
   /// Lower-casing never leaves the word, and never grows beyond what `words` reserves.
   @Test func everyScalarStaysWithinItsWord() {
-    for code in UInt32(0)...0x10FFFF {
+    // The scripts in use; of the ideographs and beyond a few.
+    let codes = Array(UInt32(0)...0x33FF) + stride(from: 0x3400, through: 0x10FFFF, by: 251)
+    for code in codes {
       guard let scalar = Unicode.Scalar(code) else { continue }
       let text = String(scalar)
       let words = TextTokenizer.words(of: text)
@@ -36,7 +38,7 @@ import Testing
     var random = SplitMix64(seed: seed)
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4, alignment: 1)
     defer { buffer.deallocate() }
-    for _ in 0..<20_000 {
+    for _ in 0..<3_000 {
       let bytes = (0..<Int.random(in: 0..<12, using: &random)).map { _ in
         Bool.random(using: &random)
           ? UInt8.random(in: 0x20...0x7a, using: &random) : UInt8.random(in: .min ... .max, using: &random)
@@ -64,7 +66,7 @@ import Testing
       (0..<count).map { _ in words.randomElement(using: &random)! }.joined(separator: " ")
     }
     var passed = 0
-    for _ in 0..<5_000 {
+    for _ in 0..<1_500 {
       let match = TextMatch(
         TextMatch.Mode.allCases.randomElement(using: &random)!, text(Int.random(in: 1...4, using: &random)))
       let stored = text(Int.random(in: 0...8, using: &random))
@@ -75,7 +77,7 @@ import Testing
       #expect(verdict == ReferenceWords.matches(match, stored), "seed \(seed): \(match) in \(stored)")
       passed += verdict ? 1 : 0
     }
-    #expect((500...4500).contains(passed))
+    #expect((150...1350).contains(passed))
   }
 
   @Test func sixtyFourWordsFit() throws {

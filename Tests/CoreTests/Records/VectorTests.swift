@@ -10,22 +10,23 @@ import Testing
       let half = Float16(bitPattern: bits)
       if half.isFinite {
         let vector = Vector(element: .f16, bytes: bytes)
-        #expect(vector.floats == [Float(half)] && vector.floats[0].sign == half.sign)
-        #expect(Vector(vector.floats).rounded(to: .f16) == vector)
+        let floats = vector.floats
+        let isRight = floats == [Float(half)] && floats[0].sign == half.sign
+        if !isRight || Vector(floats).rounded(to: .f16) != vector { Issue.record("f16 \(bits)") }
       }
       let wide = Float(bitPattern: UInt32(bits) << 16)
       if wide.isFinite {
         let vector = Vector(element: .bf16, bytes: bytes)
-        #expect(vector.floats == [wide])
-        #expect(Vector(vector.floats).rounded(to: .bf16) == vector)
+        let isRight = vector.floats == [wide]
+        if !isRight || Vector([wide]).rounded(to: .bf16) != vector { Issue.record("bf16 \(bits)") }
       }
     }
   }
 
-  @Test(arguments: 0..<20) func roundsToTheNearest(_ round: Int) throws {
+  @Test(arguments: 0..<4) func roundsToTheNearest(_ round: Int) throws {
     let seed = UInt64(round) + 90
     var random = SplitMix64(seed: seed)
-    for _ in 0..<2_000 {
+    for _ in 0..<500 {
       let value = Float(bitPattern: UInt32(truncatingIfNeeded: random.next()))
       guard value.isFinite else { continue }
       #expect(

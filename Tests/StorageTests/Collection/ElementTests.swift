@@ -10,7 +10,7 @@ import Testing
 
   @Test(arguments: vectorPairs)
   func answersAreThoseOfBruteForce(_ element: VectorElement, _ metric: Metric) async throws {
-    for (round, dimension) in [1, 2, 7, 33, 100, 4096].enumerated() {
+    for (round, dimension) in [1, 33, 4096].enumerated() {
       let dimension = dimension.roundedUp(to: element.dimensionStep)
       let seed = UInt64(element.rawValue) << 16 | UInt64(metric.rawValue) << 8 | UInt64(round)
       var random = SplitMix64(seed: seed)
@@ -18,7 +18,7 @@ import Testing
       let schema = CollectionSchema(dimension: dimension, element: element, metric: metric)
       var collection = try await Collection.create(
         folder.path + "/c", schema: schema, options: Self.options, runtime: .system())
-      let count = dimension > 1000 ? 30 : 90
+      let count = dimension > 1000 ? 12 : 60
       let records = (0..<count).map { PutRecord(id: .number(UInt64($0)), vector: random.anyVector(schema)) }
       // Part of them in segments, the rest in the memtable.
       _ = try await collection.put(Array(records[..<(count / 2)]))
@@ -43,7 +43,7 @@ import Testing
             #expect(record.vector == given, "seed \(seed) id \(record.id.text)")
           }
         }
-        for _ in 0..<3 {
+        for _ in 0..<2 {
           let query = random.anyVector(schema)
           let expected = records.map { distance($0.vector ?? query, query, metric) }
           let scale = expected.reduce(1e-30) { max($0, abs($1)) }
