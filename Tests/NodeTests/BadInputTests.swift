@@ -191,11 +191,13 @@ import Testing
     let impatient = Client(test.node.address, configuration: settings, runtime: test.runtime)
     let records = (0..<5_000).map { PutRecord(id: .number(UInt64($0)), vector: vector(Float($0), 0, 0, 0)) }
     try await test.client.put(records, into: "c")
-    let everything = SearchQuery(target: .vector(vector(0, 0, 0, 0)), k: 5_000, exact: true)
+    // One search of what is in memory is answered at once; a batch is spread over the rings.
+    let batch = Array(
+      repeating: SearchQuery(target: .vector(vector(0, 0, 0, 0)), k: 100, exact: true), count: 4)
     let refused = await withTaskGroup(of: Int.self) { group in
       for _ in 0..<200 {
         group.addTask {
-          let error = await failure { _ = try await impatient.search(everything, in: "c") }
+          let error = await failure { _ = try await impatient.search(batch, in: "c") as SearchAnswer }
           return error?.kind == .overloaded ? 1 : 0
         }
       }

@@ -31,15 +31,15 @@ struct EmbedCommand: AsyncParsableCommand {
     limits.embedDeadlineMs = 60_000
     let embedder = try WasmEngine(limits: limits).compile(
       try readBytes(module), name: "embedder", capabilities: withholdTensor ? [.log] : [.log, .tensor])
-    let started = now()
+    let started = monotonicNanos()
     var vectors = try embedder.embed([lines[0]], deadlineMs: 60_000)
-    let first = now() - started
+    let first = monotonicNanos() - started
 
     var times: [Double] = []
     for line in lines.prefix(1_000) {
-      let start = now()
+      let start = monotonicNanos()
       _ = try embedder.embed([line], deadlineMs: 60_000)
-      times.append((now() - start) / 1e6)
+      times.append((monotonicNanos() - start) / 1e6)
     }
     times.sort()
     let mean = times.reduce(0, +) / Double(times.count)
@@ -49,11 +49,11 @@ struct EmbedCommand: AsyncParsableCommand {
         + "\"p99_ms\":\(rounded(times[times.count * 99 / 100])),\"first_ms\":\(rounded(first / 1e6))}")
 
     vectors = []
-    let start = now()
+    let start = monotonicNanos()
     for from in stride(from: 0, to: lines.count, by: batch) {
       vectors += try embedder.embed(Array(lines[from..<min(from + batch, lines.count)]), deadlineMs: 600_000)
     }
-    let rate = Double(lines.count) / (now() - start) * 1e9
+    let rate = Double(lines.count) / (monotonicNanos() - start) * 1e9
     print("{\(shared),\"batch\":\(batch),\"texts_per_second\":\(rounded(rate))}")
     if let output { try write(vectors, to: output) }
   }
@@ -83,12 +83,6 @@ struct EmbedCommand: AsyncParsableCommand {
       fwrite(&dimension, 4, 1, file)
       _ = vector.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, file) }
     }
-  }
-
-  private func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
   }
 
   private func rounded(_ value: Double) -> Double { (value * 1_000).rounded() / 1_000 }

@@ -109,15 +109,10 @@ private struct KernelRun {
   /// Runs `body`, which returns how many distances it computed, for a while; nanoseconds per distance.
   private func measure(milliseconds: Int, _ body: () -> Int) -> Double {
     _ = body()
-    let start = now()
+    let start = monotonicNanos()
     var done = 0
-    while now() - start < UInt64(milliseconds) * 1_000_000 { done += body() }
-    return Double(now() - start) / Double(done)
+    while monotonicNanos() - start < Double(milliseconds) * 1e6 { done += body() }
+    return (monotonicNanos() - start) / Double(done)
   }
 
-  private func now() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-  }
 }

@@ -99,19 +99,13 @@ struct WasmCommand: AsyncParsableCommand {
   /// Nanoseconds of the fastest run; noise on a shared machine only ever adds.
   private func best(_ body: () throws(RoostError) -> Void) throws -> Double {
     var fastest = Double.infinity
-    let end = now() + Double(milliseconds) * 1e6
+    let end = monotonicNanos() + Double(milliseconds) * 1e6
     repeat {
-      let start = now()
+      let start = monotonicNanos()
       try body()
-      fastest = min(fastest, now() - start)
-    } while now() < end
+      fastest = min(fastest, monotonicNanos() - start)
+    } while monotonicNanos() < end
     return fastest
-  }
-
-  private func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
   }
 
   private func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }

@@ -59,6 +59,11 @@ struct AttributeColumnBuilder: Sendable {
     /// Entries before each key, and all.
     var ends: [UInt32] = [0]
     var rows: [UInt32] = []
+
+    /// Ends the entries of the key before, if there is one.
+    mutating func endKey() {
+      if !rows.isEmpty { ends.append(UInt32(rows.count)) }
+    }
   }
 
   /// The column as bytes, and its description but for the offset. Takes O(n log n).
@@ -122,7 +127,7 @@ struct AttributeColumnBuilder: Sendable {
     var last: Entry?
     for entry in entries {
       if entry.key != last?.key {
-        if last != nil { sorted.ends.append(UInt32(sorted.rows.count)) }
+        sorted.endKey()
         sorted.keyArea.u64(entry.key)
       } else if entry.row == last?.row {
         continue
@@ -130,7 +135,7 @@ struct AttributeColumnBuilder: Sendable {
       sorted.rows.append(entry.row)
       last = entry
     }
-    if last != nil { sorted.ends.append(UInt32(sorted.rows.count)) }
+    sorted.endKey()
     return sorted
   }
 
@@ -154,7 +159,7 @@ struct AttributeColumnBuilder: Sendable {
     var last: Entry?
     for entry in entries {
       if entry.latitude != last?.latitude || entry.longitude != last?.longitude {
-        if last != nil { sorted.ends.append(UInt32(sorted.rows.count)) }
+        sorted.endKey()
         sorted.keyArea.f64(entry.latitude)
         sorted.keyArea.f64(entry.longitude)
       } else if entry.row == last?.row {
@@ -163,7 +168,7 @@ struct AttributeColumnBuilder: Sendable {
       sorted.rows.append(entry.row)
       last = entry
     }
-    if last != nil { sorted.ends.append(UInt32(sorted.rows.count)) }
+    sorted.endKey()
     return sorted
   }
 

@@ -58,15 +58,15 @@ extension FunctionType.ValueType {
   }
 }
 
-/// Offers a function to guests. Where that fails, modules that import it are refused by name when they are
-/// compiled.
+/// Offers a function to guests; `data` is what the callback gets first. Where that fails, modules that import
+/// the function are refused by name when they are compiled.
 func defineImport(
   _ module: String, _ name: String, _ type: FunctionType, in linker: OpaquePointer,
-  _ callback: wasmtime_func_unchecked_callback_t
+  data: UnsafeMutableRawPointer? = nil, _ callback: wasmtime_func_unchecked_callback_t
 ) {
   type.withHandle { type in
     if let error = wasmtime_linker_define_func_unchecked(
-      linker, module, module.utf8.count, name, name.utf8.count, type, callback, nil, nil)
+      linker, module, module.utf8.count, name, name.utf8.count, type, callback, data, nil)
     {
       wasmtime_error_delete(error)
     }

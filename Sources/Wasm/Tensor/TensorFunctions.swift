@@ -5,6 +5,12 @@ import CKernels
 import Core
 
 extension TensorCall {
+  /// `packed_bytes(weights, inputs, outputs)`.
+  func packedBytes() throws(TensorFault) {
+    let bytes = try packedBytes(try weights(count(0)), inputs: count(1), outputs: count(2))
+    slots[0].i32 = Int32(truncatingIfNeeded: bytes)
+  }
+
   /// `pack(weights, matrix, inputs, outputs, layout, packed)`; layout 0: a row per output, 1: a row per input.
   func pack() throws(TensorFault) {
     let (weights, inputs, outputs) = (try weights(count(0)), count(2), count(3))

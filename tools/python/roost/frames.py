@@ -78,6 +78,16 @@ def unpack_body(body):
     def refuse():
         return RoostError("protocolViolation", "a compressed body is not an LZ4 block", "frame body")
 
+    def length(count, at):
+        """A length that goes on in the bytes at `at` when its four bits are full, and where they end."""
+        if count == 15:
+            while True:
+                count += block[at]
+                at += 1
+                if block[at - 1] != 255:
+                    break
+        return count, at
+
     if len(body) < 4:
         raise refuse()
     raw_length = struct.unpack_from("<I", body)[0]
@@ -91,13 +101,7 @@ def unpack_body(body):
         while at < len(block):
             token = block[at]
             at += 1
-            count = token >> 4
-            if count == 15:
-                while True:
-                    count += block[at]
-                    at += 1
-                    if block[at - 1] != 255:
-                        break
+            count, at = length(token >> 4, at)
             if at + count > len(block):
                 raise refuse()
             out += block[at:at + count]
@@ -106,13 +110,7 @@ def unpack_body(body):
                 break
             offset = block[at] | block[at + 1] << 8
             at += 2
-            count = token & 15
-            if count == 15:
-                while True:
-                    count += block[at]
-                    at += 1
-                    if block[at - 1] != 255:
-                        break
+            count, at = length(token & 15, at)
             count += 4
             if not 0 < offset <= len(out) or len(out) + count > raw_length:
                 raise refuse()

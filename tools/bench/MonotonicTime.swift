@@ -1,0 +1,10 @@
+// Time for benchmarks that run on no ring.
+
+import Glibc
+
+/// Nanoseconds since some point in the past; never goes back.
+func monotonicNanos() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+}
