@@ -39,6 +39,8 @@ public enum Limits {
   public static let facetBytesMax = 32 * 1024 * 1024
   public static let moduleBytesMax = 60 * 1024 * 1024
   public static let textBytesMax = 32 * 1024
+  /// An image or a signal for an embedder.
+  public static let embedderBytesMax = 16 * 1024 * 1024
   public static let collectionsMax = 1_024
   public static let connectionsMax = 4_096
   public static let requestsInFlightPerConnectionMax = 1_024

@@ -50,6 +50,25 @@ private enum Guests {
       """)
   }
 
+  /// Embeds bytes: the vector is (how many there are).
+  static func sizes() throws -> [UInt8] {
+    try module(
+      """
+      (func (export "roost_dimension") (result i32) (i32.const 1))
+      (func (export "roost_embed_bytes") (param $in i32) (param $n i32) (param $out i32) (result i32)
+        (local $i i32)
+        (block $done (loop $next
+          (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
+          (f32.store (i32.add (local.get $out) (i32.shl (local.get $i) (i32.const 2)))
+            (f32.convert_i32_u (i32.sub
+              (i32.load offset=4 (i32.add (local.get $in) (i32.shl (local.get $i) (i32.const 2))))
+              (i32.load (i32.add (local.get $in) (i32.shl (local.get $i) (i32.const 2)))))))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br $next)))
+        (local.get $n))
+      """, memoryPages: 160)
+  }
+
   /// Every vector is (factor, 0, …).
   static func embedder(dimension: Int, factor: Float) throws -> [UInt8] {
     try module(
@@ -171,6 +190,47 @@ private enum Guests {
       }?
       .kind == .invalidArgument)
     #expect(try await client.search(SearchQuery(target: .text("x"), k: 1), in: "c").count == 1)
+    try await test.stopAndRemove()
+  }
+
+  @Test func collectionsEmbedBytes() async throws {
+    let test = try await TestNode()
+    let client = test.client
+    try await client.publishModule("sizes", bytes: Guests.sizes())
+    try await client.publishModule("texts", bytes: Guests.embedder(dimension: 1, factor: 1))
+    func schema(_ module: String) -> CollectionSchema {
+      CollectionSchema(dimension: 1, embedder: EmbedderReference(module: module, sourceField: "data"))
+    }
+    try await client.createCollection("c", schema: schema("sizes"))
+    try await client.createCollection("t", schema: schema("texts"))
+    try await client.createCollection("plain", schema: CollectionSchema(dimension: 1))
+    let big = [UInt8](repeating: 7, count: 3 << 20)
+    try await client.put(
+      [
+        PutRecord(id: .number(1), vector: nil, source: .bytes(big)),
+        PutRecord(id: .number(2), vector: nil, payload: Payload(["data": .bytes([1, 2, 3])])),
+        PutRecord(id: .number(3), vector: nil, payload: Payload(["data": .bytes([1])]), source: .bytes([])),
+      ], into: "c")
+    let found = try await client.get([.number(1), .number(2), .number(3)], from: "c")
+    #expect(found.map { $0?.vector?.floats } == [[Float(big.count)], [3], [0]])
+    #expect(found.map { $0?.payload.fields.count } == [0, 1, 1])
+    let near = SearchQuery(target: .bytes([9, 9, 9, 9]), k: 1)
+    #expect(try await client.search(near, in: "c").map(\.id) == [.number(2)])
+
+    func refusal(_ record: PutRecord, _ collection: String) async -> RoostError? {
+      await failure { _ = try await client.put([record], into: collection) }
+    }
+    let input = PutRecord(id: .number(4), vector: nil, source: .bytes([1]))
+    let wrongKind = await refusal(input, "t")
+    #expect(wrongKind?.kind == .invalidArgument && wrongKind?.message.contains("embeds texts") == true)
+    #expect(await failure { _ = try await client.search(near, in: "t") }?.kind == .invalidArgument)
+    #expect(await refusal(input, "plain")?.place.contains("record 4, source") == true)
+    #expect(await failure { _ = try await client.search(near, in: "plain") }?.kind == .invalidArgument)
+    let both = PutRecord(id: .number(4), vector: vector(1), source: .bytes([1]))
+    #expect(await refusal(both, "c")?.message.contains("both a vector and a source") == true)
+    let long = PutRecord(
+      id: .number(4), vector: nil, source: .bytes([UInt8](repeating: 0, count: Limits.embedderBytesMax + 1)))
+    #expect(await refusal(long, "c")?.kind == .limitExceeded)
     try await test.stopAndRemove()
   }
 

@@ -61,6 +61,8 @@ REQUESTS = {
         {"id": 258, "vector": VECTOR, "payload": PAYLOAD},
         {"id": "clé", "payload": {"text": "to be embedded"}},
         {"id": 2**64 - 1, "vector": Vector([1, 2, 3], "u8")}]),
+    "put-sources": lambda w: roost.write_put(w, "books", [
+        {"id": 1, "source": "a photo"}, {"id": 2, "payload": PAYLOAD, "source": b"\xff\xd8\0"}]),
     "create-collection-binary": lambda w: roost.write_schema(w.text("prints"), 16, element="binary"),
     "create-collection-vectors": lambda w: roost.write_schema(w.text("films"), **NAMED),
     "put-elements": lambda w: roost.write_put(w, "books", [
@@ -79,7 +81,8 @@ REQUESTS = {
         {"vector": VECTOR, "k": 5, "effort": 64, "filter": FILTER, "module": "cheap", "parameters": {"max": 9}},
         {"id": 3, "k": 200, "exact": True, "payload": False},
         {"text": "small databases", "with_vector": True, "explain": True},
-        {"id": 3, "using": "image"}]),
+        {"id": 3, "using": "image"},
+        {"bytes": b"\xff\xd8\0", "k": 3}]),
     "search-forms": lambda w: roost.write_search(w, "books", [
         {"vector": VECTOR, "radius": 0.75, "limit": 1000, "exclude": [3, "a"]},
         {"positive": [1, VECTOR], "negative": [{"text": "dull"}], "strategy": "best-score", "k": 7},

@@ -112,8 +112,8 @@ extension RecordVectors {
 }
 
 extension PutRecord {
-  /// Reads `{"id": …, "vector": […], "vectors": {"name": […]}, "payload": {…}}`. Each may be missing: the id then comes
-  /// from `fallbackID`. `vector` is that of the first field.
+  /// Reads `{"id": …, "vector": […], "vectors": {"name": […]}, "payload": {…}, "source": …}`. Each may be missing: the
+  /// id then comes from `fallbackID`. `vector` is that of the first field, `source` text or bytes for the embedder.
   /// Throws `.invalidArgument`, also for any other member: it is more likely a mistake than meant.
   public init(
     json: JSON, schema: CollectionSchema, fallbackID: RecordID? = nil, at place: String = "record"
@@ -124,6 +124,7 @@ extension PutRecord {
     var id = fallbackID
     var vectors = RecordVectors()
     var payload = Payload()
+    var source: EmbedderInput?
     for member in members {
       switch member.name {
       case "id": id = try RecordID(json: member.value, at: "\(place).id")
@@ -138,6 +139,15 @@ extension PutRecord {
         if member.value == .null { continue }
         try vectors.add(json: member.value, schema: schema, at: "\(place).vectors")
       case "payload": payload = try Payload(json: member.value, at: "\(place).payload")
+      case "source":
+        if member.value == .null { continue }
+        let value = try Value(json: member.value, at: "\(place).source")
+        guard let input = EmbedderInput(value) else {
+          throw RoostError(
+            .invalidArgument, "expected text or {\"$bytes\": …}, found \(member.value.kind)",
+            at: "\(place).source")
+        }
+        source = input
       default:
         throw RoostError(
           .invalidArgument, "unknown member '\(member.name)'", at: place,
@@ -146,13 +156,19 @@ extension PutRecord {
       }
     }
     guard let id else { throw RoostError(.invalidArgument, "the record has no id", at: place) }
-    self.init(id: id, vectors: vectors, payload: payload)
+    self.init(id: id, vectors: vectors, payload: payload, source: source)
   }
 
   public var json: JSON {
     let vectors = vectors.json
     return .object([
       "id": id.json, "vector": vectors.vector, "vectors": vectors.vectors, "payload": payload.json,
+      "source": source.map { source in
+        switch source {
+        case .text(let text): Value.string(text).json
+        case .bytes(let bytes): Value.bytes(bytes).json
+        }
+      },
     ])
   }
 }

@@ -16,7 +16,7 @@ public struct ModuleCall: Sendable, Equatable {
 public struct SearchQuery: Sendable, Equatable {
   public var target: SearchTarget
   public var form: SearchForm
-  /// The vector field to search; "" is the first one, or the embedder's for a text.
+  /// The vector field to search; "" is the first one, or the embedder's for what is to be embedded.
   public var using: String
   public var filter: Filter?
   /// A filter in WebAssembly, applied after `filter`.

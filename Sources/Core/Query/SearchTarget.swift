@@ -5,8 +5,10 @@ public enum SearchPoint: Sendable, Equatable {
   case vector(Vector)
   /// The vector of this record in the field that is searched; the record itself is not among the hits.
   case record(RecordID)
-  /// Text for the collection's embedder.
-  case text(String)
+  /// Text or bytes for the collection's embedder.
+  case source(EmbedderInput)
+
+  public static func text(_ text: String) -> SearchPoint { .source(.text(text)) }
 }
 
 /// Search by examples: near the positive ones and away from the negative ones. Records that serve as
@@ -47,6 +49,8 @@ public enum SearchTarget: Sendable, Equatable {
   public static func record(_ id: RecordID) -> SearchTarget { .point(.record(id)) }
   /// Text for the collection's embedder.
   public static func text(_ text: String) -> SearchTarget { .point(.text(text)) }
+  /// An image or a signal for the collection's embedder.
+  public static func bytes(_ bytes: [UInt8]) -> SearchTarget { .point(.source(.bytes(bytes))) }
 
   /// Every point that the target names, positive examples before negative ones.
   public var points: [SearchPoint] {
@@ -56,7 +60,7 @@ public enum SearchTarget: Sendable, Equatable {
     }
   }
 
-  /// The same target with every point replaced, as when texts have become vectors.
+  /// The same target with every point replaced, as when sources have become vectors.
   public func mapPoints(_ body: (SearchPoint) -> SearchPoint) -> SearchTarget {
     switch self {
     case .point(let point): .point(body(point))
@@ -69,6 +73,7 @@ public enum SearchTarget: Sendable, Equatable {
   }
 
   func validate() throws(RoostError) {
+    for case .source(let input) in points { try input.validate(at: "search.target") }
     guard case .recommend(let examples) = self else { return }
     let count = examples.positive.count + examples.negative.count
     guard (1...Limits.examplesMax).contains(count) else {

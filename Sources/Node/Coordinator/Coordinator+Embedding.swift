@@ -1,4 +1,4 @@
-// Text in, vectors out: the embedder of a collection at work, on the worker threads.
+// Texts and bytes in, vectors out: the embedder of a collection at work, on the worker threads.
 
 import Core
 import Storage
@@ -11,7 +11,9 @@ extension Coordinator {
   private static let textsPerPiece = 64
 
   func put(_ request: PutRequest, _ context: RequestContext) async throws(RoostError) -> Response {
-    let bytes = request.records.reduce(0) { $0 + ($1.vectors.isEmpty ? 1_024 : $1.vectors.byteCount) + 256 }
+    let bytes = request.records.reduce(0) {
+      $0 + ($1.vectors.isEmpty ? 1_024 : $1.vectors.byteCount) + ($1.source?.byteCount ?? 0) + 256
+    }
     try writes.enter(bytes)
     defer { writes.leave(bytes) }
     return try await collections.with(request.collection) { (collection) throws(RoostError) in
@@ -21,47 +23,79 @@ extension Coordinator {
     }
   }
 
-  /// Makes the vector of the embedder's field for each record that has none but a text. Every record must have a
-  /// vector in the end.
+  /// Makes the vector of the embedder's field for each record that has none but a source. Every record must have
+  /// a vector in the end.
   private func embed(
     _ records: inout [PutRecord], _ schema: CollectionSchema, deadlineNanos: UInt64
   ) async throws(RoostError) {
     guard let embedder = schema.embedder else {
-      guard let record = records.first(where: { $0.vectors.isEmpty }) else { return }
+      guard let record = records.first(where: { $0.vectors.isEmpty || $0.source != nil }) else { return }
       throw RoostError(
-        .invalidArgument, "the record has no vector and the collection no embedder",
-        at: "record \(record.id.text), vector",
+        .invalidArgument,
+        "the record has \(record.source == nil ? "no vector" : "a source") and the collection no embedder",
+        at: "record \(record.id.text), \(record.source == nil ? "vector" : "source")",
         remedy: "put a vector, or create the collection with an embedder")
     }
     let target = try schema.index(ofField: embedder.vectorField, at: "schema.embedder")
     let name = schema.fields[target].name
     var indices: [Int] = []
-    var texts: [String] = []
+    var inputs: [EmbedderInput] = []
     for (index, record) in records.enumerated() {
-      if record.vectors[name] != nil || target == 0 && record.vector != nil { continue }
-      guard case .string(let text)? = record.payload[embedder.sourceField] else {
+      if record.vectors[name] != nil || target == 0 && record.vector != nil {
+        guard record.source == nil else {
+          throw RoostError(
+            .invalidArgument, "the record has both a vector and a source to make it of",
+            at: "record \(record.id.text), source", remedy: "give one of them")
+        }
+        continue
+      }
+      guard let input = record.source ?? EmbedderInput(record.payload[embedder.sourceField]) else {
         if !record.vectors.isEmpty { continue }
         throw RoostError(
-          .invalidArgument, "the record has neither a vector nor a text in field '\(embedder.sourceField)'",
+          .invalidArgument,
+          "the record has neither a vector nor text or bytes in field '\(embedder.sourceField)'",
           at: "record \(record.id.text), payload.\(embedder.sourceField)")
       }
+      try input.validate(at: "record \(record.id.text)")
       indices.append(index)
-      texts.append(text)
+      inputs.append(input)
     }
-    guard !texts.isEmpty else { return }
+    guard !inputs.isEmpty else { return }
     let (_, module) = try await modules.use(embedder.module)
-    let vectors = try await embed(texts, module, deadlineNanos: deadlineNanos)
-    for (index, vector) in zip(indices, vectors) { records[index].vectors[name] = vector }
+    let vectors = try await embed(inputs, module, deadlineNanos: deadlineNanos)
+    for (index, vector) in zip(indices, vectors) {
+      records[index].vectors[name] = vector
+      records[index].source = nil
+    }
   }
 
-  /// The vectors of texts, in order; pieces of them are embedded side by side.
-  func embed(_ texts: [String], _ module: WasmModule, deadlineNanos: UInt64) async throws(RoostError)
+  /// Runs of texts, and each input of bytes alone.
+  private static func pieces(_ inputs: [EmbedderInput]) -> [[EmbedderInput]] {
+    var pieces: [[EmbedderInput]] = []
+    var texts: [EmbedderInput] = []
+    func flush() {
+      if !texts.isEmpty { pieces.append(texts) }
+      texts = []
+    }
+    for input in inputs {
+      if case .text = input {
+        texts.append(input)
+        if texts.count == textsPerPiece { flush() }
+      } else {
+        flush()
+        pieces.append([input])
+      }
+    }
+    flush()
+    return pieces
+  }
+
+  /// The vectors of inputs, in order; pieces of them are embedded side by side.
+  func embed(_ inputs: [EmbedderInput], _ module: WasmModule, deadlineNanos: UInt64) async throws(RoostError)
     -> [Vector]
   {
-    metrics.embeddedTexts.add(UInt64(texts.count), ordering: .relaxed)
-    let pieces = stride(from: 0, to: texts.count, by: Coordinator.textsPerPiece).map {
-      Array(texts[$0..<min($0 + Coordinator.textsPerPiece, texts.count)])
-    }
+    metrics.embeddedTexts.add(UInt64(inputs.count), ordering: .relaxed)
+    let pieces = Coordinator.pieces(inputs)
     if pieces.count == 1 {
       return try await embedPiece(pieces[0], module, deadlineNanos: deadlineNanos).get()
     }
@@ -91,7 +125,7 @@ extension Coordinator {
       return results
     }
     var vectors: [Vector] = []
-    vectors.reserveCapacity(texts.count)
+    vectors.reserveCapacity(inputs.count)
     for case .failure(let error)? in results { throw error }
     for result in results {
       guard case .success(let piece)? = result else {
@@ -104,7 +138,7 @@ extension Coordinator {
   }
 
   private func embedPiece(
-    _ texts: [String], _ module: WasmModule, deadlineNanos: UInt64
+    _ inputs: [EmbedderInput], _ module: WasmModule, deadlineNanos: UInt64
   ) async -> Result<[Vector], RoostError> {
     let clock = runtime.clock
     return await runtime.workers.run {
@@ -114,7 +148,7 @@ extension Coordinator {
           throw RoostError(.deadlineExceeded, "no time was left to embed", at: "module \(module.name)")
         }
         let deadlineMs = Int(clamping: (deadlineNanos - now) / 1_000_000)
-        return .success(try module.embed(texts, deadlineMs: max(1, deadlineMs)).map { Vector($0) })
+        return .success(try module.embed(inputs, deadlineMs: max(1, deadlineMs)).map { Vector($0) })
       } catch {
         return .failure(error)
       }

@@ -34,7 +34,7 @@ extension Coordinator {
     }
   }
 
-  /// A query whose text has become a vector and whose module is at hand.
+  /// A query whose source has become a vector and whose module is at hand.
   private struct PreparedQuery: Sendable {
     var query: SearchQuery
     var module: WasmModule?
@@ -59,7 +59,7 @@ extension Coordinator {
   ) async throws(RoostError) -> (queries: [PreparedQuery], used: [ModuleVersion]) {
     var prepared = queries.map { PreparedQuery(query: $0) }
     var used: [ModuleVersion] = []
-    var texts: [String] = []
+    var inputs: [EmbedderInput] = []
     for (index, query) in queries.enumerated() {
       if let call = query.module {
         let (version, module) = try await modules.use(call.module)
@@ -70,33 +70,35 @@ extension Coordinator {
         prepared[index].module = module
         if !used.contains(version) { used.append(version) }
       }
-      for case .text(let text) in query.target.points { texts.append(text) }
+      for case .source(let input) in query.target.points { inputs.append(input) }
     }
-    if !texts.isEmpty {
+    if !inputs.isEmpty {
       guard let embedder = schema.embedder else {
         throw RoostError(
-          .invalidArgument, "the collection has no embedder for text", at: "search.target",
+          .invalidArgument, "the collection has no embedder for what is searched", at: "search.target",
           remedy: "search with a vector, or create the collection with an embedder")
       }
       let (version, module) = try await modules.use(embedder.module)
-      let vectors = try await embed(texts, module, deadlineNanos: context.deadlineNanos)
+      let vectors = try await embed(inputs, module, deadlineNanos: context.deadlineNanos)
       let field = try schema.index(ofField: embedder.vectorField, at: "schema.embedder")
-      // Texts and vectors stand in the same order, that of the queries and of the points in each.
+      // Inputs and vectors stand in the same order, that of the queries and of the points in each.
       var rest = vectors[...]
       for index in prepared.indices {
         let target = prepared[index].query.target
-        guard target.points.contains(where: { if case .text = $0 { true } else { false } }) else { continue }
+        guard target.points.contains(where: { if case .source = $0 { true } else { false } }) else {
+          continue
+        }
         let using = prepared[index].query.using
         let asked = using.isEmpty ? field : try schema.index(ofField: using, at: "search.using")
         guard asked == field else {
           throw RoostError(
             .invalidArgument,
-            "text becomes a vector of field '\(schema.fields[field].name)', not of '\(using)'",
+            "text and bytes become a vector of field '\(schema.fields[field].name)', not of '\(using)'",
             at: "search.using", remedy: "leave the field out, or search with a vector")
         }
         prepared[index].query.using = schema.fields[field].name
         prepared[index].query.target = target.mapPoints { point in
-          guard case .text = point, let vector = rest.popFirst() else { return point }
+          guard case .source = point, let vector = rest.popFirst() else { return point }
           return .vector(vector)
         }
       }

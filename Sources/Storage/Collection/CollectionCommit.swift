@@ -44,6 +44,11 @@ extension Collection {
     for record in records {
       do throws(RoostError) {
         try record.id.validate()
+        guard record.source == nil else {
+          throw RoostError(
+            .invalidArgument, "the source must be embedded before the record is stored", at: "source",
+            remedy: "put it through a node, into a collection with an embedder")
+        }
         let vectors = try schema.storedVectors(record.vectors)
         let payload = try record.payload.validatedEncoding()
         operations.append(

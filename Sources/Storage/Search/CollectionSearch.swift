@@ -159,9 +159,9 @@ extension Collection {
           .notFound, "record '\(id.text)' has no vector of field '\(schema.fields[field].name)'", at: place)
       }
       return bytes
-    case .text:
+    case .source:
       throw RoostError(
-        .invalidArgument, "text must be embedded before it can be searched", at: place,
+        .invalidArgument, "text or bytes must be embedded before it can be searched", at: place,
         remedy: "search through a node, in a collection with an embedder")
     }
   }

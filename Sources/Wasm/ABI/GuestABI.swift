@@ -6,7 +6,7 @@ import Core
 public enum WasmModuleKind: String, Sendable {
   /// Batches of candidates to verdicts.
   case filter
-  /// Batches of texts to vectors.
+  /// Batches of texts or of bytes to vectors.
   case embedder
 }
 
@@ -18,6 +18,7 @@ enum GuestABI {
   static let buffer = "roost_buffer"
   static let filter = "roost_filter"
   static let embed = "roost_embed"
+  static let embedBytes = "roost_embed_bytes"
   static let dimension = "roost_dimension"
   static let configure = "roost_configure"
   static let fields = "roost_fields"
@@ -47,6 +48,7 @@ enum GuestABI {
     (buffer, FunctionType([.i32], [.i32])),
     (filter, batchType),
     (embed, batchType),
+    (embedBytes, batchType),
     (dimension, FunctionType([], [.i32])),
     (configure, FunctionType([.i32, .i32], [.i32])),
     (fields, FunctionType([], [.i64])),
@@ -96,15 +98,23 @@ enum GuestABI {
       }
     }
     for name in [abi, buffer] where !present.contains(name) { throw refuse("does not export '\(name)'") }
-    switch (present.contains(filter), present.contains(embed)) {
-    case (true, false): return (.filter, present)
-    case (false, true):
-      guard present.contains(dimension) else {
-        throw refuse("exports 'roost_embed' but not 'roost_dimension'")
-      }
-      return (.embedder, present)
-    case (true, true): throw refuse("exports both 'roost_filter' and 'roost_embed'; a module has one kind")
-    case (false, false): throw refuse("exports neither 'roost_filter' nor 'roost_embed'")
+    let kinds: [(kind: WasmModuleKind, exports: [String])] = [
+      (.filter, [filter]), (.embedder, [embed, embedBytes]),
+    ]
+    let found = kinds.compactMap { kind, exports in
+      exports.first(where: present.contains).map { (kind: kind, export: $0) }
     }
+    guard let only = found.first else {
+      let names = kinds.flatMap(\.exports).map { "'\($0)'" }.joined(separator: ", ")
+      throw refuse("exports none of \(names)")
+    }
+    guard found.count == 1 else {
+      let names = found.map { "'\($0.export)'" }.joined(separator: " and ")
+      throw refuse("exports \(names); a module has one kind")
+    }
+    if only.kind == .embedder, !present.contains(dimension) {
+      throw refuse("exports '\(only.export)' but not 'roost_dimension'")
+    }
+    return (only.kind, present)
   }
 }

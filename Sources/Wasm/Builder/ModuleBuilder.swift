@@ -91,15 +91,15 @@ public struct ModuleBuilder: Sendable {
     var texts: [String] = []
     for source in sources { texts.append(String(decoding: try folder.read(source), as: UTF8.self)) }
     func declares(_ alias: String) -> Bool { texts.contains { $0.contains("typealias \(alias) ") } }
-    let exports: String
-    switch (declares("ModuleFilter"), declares("ModuleEmbedder")) {
-    case (true, false): exports = "FilterExports.swift"
-    case (false, true): exports = "EmbedderExports.swift"
-    default:
+    let kinds = ["Filter", "Embedder", "BytesEmbedder"].filter { declares("Module" + $0) }
+    guard kinds.count == 1 else {
       throw RoostError(
-        .invalidArgument, "the source does not say what the module is", at: sources[0],
-        remedy: "declare either `typealias ModuleFilter = YourType` or `typealias ModuleEmbedder = YourType`")
+        .invalidArgument, "the source does not say which one thing the module is", at: sources[0],
+        remedy:
+          "declare one of `typealias ModuleFilter = YourType`, `typealias ModuleEmbedder = YourType` and "
+          + "`typealias ModuleBytesEmbedder = YourType`")
     }
+    let exports = kinds[0] + "Exports.swift"
     try folder.run(
       tools.swiftc,
       [

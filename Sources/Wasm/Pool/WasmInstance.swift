@@ -45,6 +45,8 @@ final class WasmInstance: @unchecked Sendable {
   private var memory = wasmtime_memory_t()
   private var bufferFunction = wasmtime_func_t()
   private var batchFunction = wasmtime_func_t()
+  /// Of an embedder that takes bytes.
+  private var bytesFunction = wasmtime_func_t()
   private let slots: UnsafeMutablePointer<wasmtime_val_raw_t>
   private var bufferAddress: UInt32 = 0
   private var bufferBytes = 0
@@ -71,7 +73,12 @@ final class WasmInstance: @unchecked Sendable {
     }
     memory = try export(GuestABI.memory, kind: UInt8(WASMTIME_EXTERN_MEMORY)).of.memory
     bufferFunction = try function(GuestABI.buffer)
-    batchFunction = try function(code.kind == .filter ? GuestABI.filter : GuestABI.embed)
+    switch code.kind {
+    case .filter: batchFunction = try function(GuestABI.filter)
+    case .embedder:
+      if code.exports.contains(GuestABI.embed) { batchFunction = try function(GuestABI.embed) }
+      if code.exports.contains(GuestABI.embedBytes) { bytesFunction = try function(GuestABI.embedBytes) }
+    }
 
     if code.exports.contains(GuestABI.initialize) {
       try call(GuestABI.initialize, deadlineMs: setupMs)
@@ -151,7 +158,7 @@ final class WasmInstance: @unchecked Sendable {
     address: UInt32, bytes: UnsafeMutableRawBufferPointer
   ) {
     if count > bufferBytes {
-      let wanted = max(16 * 1024, count.roundedUpToPowerOfTwo)
+      let wanted = count.roundedUpForBuffer
       bufferBytes = 0
       slots[0].i32 = Int32(wanted)
       try call(&bufferFunction, GuestABI.buffer, deadlineMs: code.engine.limits.setupDeadlineMs)
@@ -174,14 +181,23 @@ final class WasmInstance: @unchecked Sendable {
   }
 
   /// Runs the batch function over what was written into the buffer, and returns the output area.
+  /// - Parameter asBytes: for an embedder: the items are bytes rather than texts.
   func runBatch(
-    input: UInt32, count: Int, output: UInt32, outputBytes: Int, deadlineMs: Int
+    input: UInt32, count: Int, output: UInt32, outputBytes: Int, deadlineMs: Int, asBytes: Bool = false
   ) throws(RoostError) -> UnsafeMutableRawBufferPointer {
-    let name = code.kind == .filter ? GuestABI.filter : GuestABI.embed
+    let name =
+      switch code.kind {
+      case .filter: GuestABI.filter
+      case .embedder: asBytes ? GuestABI.embedBytes : GuestABI.embed
+      }
     slots[0].i32 = Int32(bitPattern: input)
     slots[1].i32 = Int32(count)
     slots[2].i32 = Int32(bitPattern: output)
-    try call(&batchFunction, name, deadlineMs: deadlineMs)
+    if asBytes {
+      try call(&bytesFunction, name, deadlineMs: deadlineMs)
+    } else {
+      try call(&batchFunction, name, deadlineMs: deadlineMs)
+    }
     let status = slots[0].i32
     guard status >= 0 else { throw code.failure("failed in \(name): \(try message(status: status))") }
     guard Int(status) == count else {
@@ -276,7 +292,11 @@ final class WasmInstance: @unchecked Sendable {
 }
 
 extension Int {
-  fileprivate var roundedUpToPowerOfTwo: Int {
-    self <= 1 ? 1 : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount)
+  /// A power of two, so that a growing batch does not ask each time; beyond a megabyte whole ones, since guests
+  /// have little memory.
+  fileprivate var roundedUpForBuffer: Int {
+    if self <= 16 << 10 { return 16 << 10 }
+    return self > 1 << 20
+      ? (self + 0xf_ffff) & ~0xf_ffff : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount)
   }
 }

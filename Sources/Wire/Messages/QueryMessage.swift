@@ -22,6 +22,7 @@ private enum TargetTag {
   static let record: UInt8 = 1
   static let text: UInt8 = 2
   static let recommend: UInt8 = 3
+  static let bytes: UInt8 = 4
 }
 
 private enum FormTag {
@@ -192,9 +193,12 @@ extension SearchPoint {
     case .record(let id):
       body.bytes.u8(TargetTag.record)
       id.encode(into: &body.bytes)
-    case .text(let text):
+    case .source(.text(let text)):
       body.bytes.u8(TargetTag.text)
       body.bytes.string(text)
+    case .source(.bytes(let bytes)):
+      body.bytes.u8(TargetTag.bytes)
+      body.bytes.blob(bytes)
     }
   }
 
@@ -203,6 +207,8 @@ extension SearchPoint {
     case TargetTag.vector: self = .vector(try body.vector())
     case TargetTag.record: self = .record(try RecordID(from: &body.fixed))
     case TargetTag.text: self = .text(try body.fixed.string("query text", atMost: Limits.textBytesMax))
+    case TargetTag.bytes:
+      self = .source(.bytes(try body.fixed.blob("query bytes", atMost: Limits.embedderBytesMax)))
     default: throw RoostError(.corrupted, "unknown search target \(tag)", at: "byte \(start)")
     }
   }

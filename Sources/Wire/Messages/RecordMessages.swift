@@ -18,6 +18,7 @@ package struct PutRequest: Sendable, Equatable {
       record.id.encode(into: &body.bytes)
       body.vectors(record.vectors)
       record.payload.encode(into: &body.bytes)
+      record.source.encode(into: &body)
     }
   }
 
@@ -25,7 +26,8 @@ package struct PutRequest: Sendable, Equatable {
     collection = try body.collection()
     records = try body.list("record count", atMost: Limits.batchRecordsMax) { (body) throws(RoostError) in
       PutRecord(
-        id: try RecordID(from: &body.fixed), vectors: try body.vectors(), payload: try body.payload())
+        id: try RecordID(from: &body.fixed), vectors: try body.vectors(), payload: try body.payload(),
+        source: try EmbedderInput?(from: &body))
     }
   }
 }
@@ -178,5 +180,35 @@ extension BodyReader {
 
   package mutating func optionalFilter() throws(RoostError) -> Filter? {
     try flag("filter") ? try Filter(from: &fixed) : nil
+  }
+}
+
+private enum SourceTag {
+  static let none: UInt8 = 0
+  static let text: UInt8 = 1
+  static let bytes: UInt8 = 2
+}
+
+extension EmbedderInput? {
+  fileprivate func encode(into body: inout BodyWriter) {
+    switch self {
+    case nil: body.bytes.u8(SourceTag.none)
+    case .text(let text)?:
+      body.bytes.u8(SourceTag.text)
+      body.bytes.string(text)
+    case .bytes(let bytes)?:
+      body.bytes.u8(SourceTag.bytes)
+      body.bytes.blob(bytes)
+    }
+  }
+
+  fileprivate init(from body: inout BodyReader) throws(RoostError) {
+    let start = body.fixed.offset
+    switch try body.fixed.u8() {
+    case SourceTag.none: self = nil
+    case SourceTag.text: self = .text(try body.fixed.string("source text", atMost: Limits.textBytesMax))
+    case SourceTag.bytes: self = .bytes(try body.fixed.blob("source", atMost: Limits.embedderBytesMax))
+    case let tag: throw RoostError(.corrupted, "unknown kind of source \(tag)", at: "byte \(start)")
+    }
   }
 }

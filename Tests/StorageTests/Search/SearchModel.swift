@@ -43,7 +43,7 @@ struct SearchModel {
     switch point {
     case .vector(let vector): vector
     case .record(let id): records[id]!.vector!
-    case .text: preconditionFailure("the model has no embedder")
+    case .source: preconditionFailure("the model has no embedder")
     }
   }
 

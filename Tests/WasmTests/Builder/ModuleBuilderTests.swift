@@ -41,7 +41,7 @@ import Testing
 
   @Test func swiftSourceMustSayWhatItIs() throws {
     try withSource(["guest.swift": "struct Nothing {}\n"]) { folder in
-      expectFailure(.invalidArgument, "does not say what the module is") { () throws(RoostError) in
+      expectFailure(.invalidArgument, "does not say which one thing the module is") { () throws(RoostError) in
         _ = try ModuleBuilder(sdkPath: GuestModuleTests.guests + "/sdk").build(folder)
       }
     }

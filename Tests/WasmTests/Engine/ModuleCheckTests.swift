@@ -34,18 +34,18 @@ import Wasm
     #expect(
       try embedder.embed(Array(repeating: "text", count: 200), deadlineMs: 1000)
         == Array(repeating: [1, 2], count: 200))
-    #expect(try embedder.embed([], deadlineMs: 1000) == [])
+    #expect(try embedder.embed([String](), deadlineMs: 1000) == [])
   }
 
   @Test func missingExports() {
     expectRefused("memory") { $0.memory = "(memory 2)" }
     expectRefused("does not export 'roost_abi'") { $0.abi = "" }
     expectRefused("does not export 'roost_buffer'") { $0.buffer = "" }
-    expectRefused("exports neither") { $0.kind = "" }
+    expectRefused("exports none of") { $0.kind = "" }
     expectRefused("but not 'roost_dimension'") {
       $0.kind = #"(func (export "roost_embed") (param i32 i32 i32) (result i32) (i32.const 0))"#
     }
-    expectRefused("exports both") {
+    expectRefused("exports 'roost_filter' and 'roost_embed'") {
       $0.rest = #"(func (export "roost_embed") (param i32 i32 i32) (result i32) (i32.const 0))"#
     }
   }

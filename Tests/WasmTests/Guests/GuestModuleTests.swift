@@ -114,7 +114,7 @@ import Wasm
       let norm = vector.reduce(0) { $0 + $1 * $1 }
       #expect(abs(norm - 1) < 1e-4, "'\(text.prefix(20))' has norm \(norm)")
     }
-    expectFailure(.limitExceeded, "text 1 has 32769 bytes") { () throws(RoostError) in
+    expectFailure(.limitExceeded, "text of 32769 bytes") { () throws(RoostError) in
       _ = try module.embed(["", String(repeating: "x", count: Limits.textBytesMax + 1)], deadlineMs: 10_000)
     }
   }

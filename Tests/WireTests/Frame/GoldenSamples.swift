@@ -83,6 +83,16 @@ enum GoldenSamples {
           ]))
     ),
     (
+      "put-sources",
+      .put(
+        PutRequest(
+          collection: "books",
+          records: [
+            PutRecord(id: .number(1), vector: nil, source: .text("a photo")),
+            PutRecord(id: .number(2), vector: nil, payload: payload, source: .bytes([0xff, 0xd8, 0])),
+          ]))
+    ),
+    (
       "create-collection-binary",
       .createCollection(
         CreateCollectionRequest(
@@ -131,6 +141,7 @@ enum GoldenSamples {
             SearchQuery(target: .record(.number(3)), k: 200, exact: true, includePayload: false),
             SearchQuery(target: .text("small databases"), includeVector: true, explain: true),
             SearchQuery(target: .record(.number(3)), using: "image"),
+            SearchQuery(target: .bytes([0xff, 0xd8, 0]), k: 3),
           ]))
     ),
     (

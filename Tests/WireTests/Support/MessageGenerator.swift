@@ -167,8 +167,12 @@ struct MessageGenerator {
     switch below(3) {
     case 0: .vector(vector())
     case 1: .record(id())
-    default: .text(text(upTo: 60))
+    default: .source(source())
     }
+  }
+
+  mutating func source() -> EmbedderInput {
+    flip() ? .text(text(upTo: 60)) : .bytes((0..<below(60)).map { UInt8($0) })
   }
 
   mutating func form() -> SearchForm {
@@ -244,7 +248,8 @@ struct MessageGenerator {
         PutRequest(
           collection: name(),
           records: list(upTo: 5) {
-            PutRecord(id: $0.id(), vectors: $0.vectors(), payload: $0.payload())
+            PutRecord(
+              id: $0.id(), vectors: $0.vectors(), payload: $0.payload(), source: $0.maybe { $0.source() })
           }))
     case .delete: .delete(DeleteRequest(collection: name(), ids: list(upTo: 5) { $0.id() }))
     case .get: .get(GetRequest(collection: name(), ids: list(upTo: 5) { $0.id() }, includeVector: flip()))

@@ -34,6 +34,16 @@ extension Embedder {
   }
 }
 
+/// An embedder of images, signals or other bytes. The source also says which type it is:
+/// `typealias ModuleBytesEmbedder = MyEmbedder`.
+public protocol BytesEmbedder {
+  /// The length of the vectors, 1 to 4096.
+  static var dimension: Int { get }
+  init()
+  /// Writes the vector of one input, up to 16 MiB, into `vector`, which holds `dimension` zeros.
+  mutating func embed(_ bytes: Bytes, into vector: UnsafeMutablePointer<Float>) throws(GuestError)
+}
+
 /// The texts of one call.
 public struct Texts {
   let input: UnsafeRawPointer

@@ -79,7 +79,8 @@ class Client:
         return self._call("listCollections")
 
     def put(self, collection, records):
-        """records: dicts of id, vector (list, array or Vector, or none with an embedder), vectors by name, payload."""
+        """records: dicts of id, vector (list, array or Vector, or none with an embedder), vectors by name, payload,
+        source (text or bytes for the embedder, not stored)."""
         return self._call("put", lambda w: write_put(w, collection, records), {4: os.urandom(16)})
 
     def delete(self, collection, ids):

@@ -36,6 +36,16 @@ def write_vectors(w, vectors):
     w.list(sorted(vectors.items(), key=lambda item: item[0].encode()), one)
 
 
+def write_source(w, source):
+    """Text or bytes for the embedder, or None."""
+    if source is None:
+        w.pack("B", 0)
+    elif isinstance(source, str):
+        w.pack("B", 1).text(source)
+    else:
+        w.pack("B", 2).blob(source)
+
+
 def write_put(w, collection, records):
     def one(record):
         vectors = dict(record.get("vectors") or {})
@@ -44,6 +54,7 @@ def write_put(w, collection, records):
         w.id(record["id"])
         write_vectors(w, vectors)
         w.payload(record.get("payload") or {})
+        write_source(w, record.get("source"))
 
     w.text(collection).list(records, one)
 
@@ -53,8 +64,11 @@ def write_ids(w, collection, ids):
 
 
 def write_point(w, point):
-    """A vector (list or Vector), the id of a record (number or key), or {"text": …} for the embedder."""
-    if isinstance(point, dict):
+    """A vector (list or Vector), the id of a record (number or key), or {"text": …} or {"bytes": …} for the
+    embedder."""
+    if isinstance(point, dict) and "bytes" in point:
+        w.pack("B", 4).blob(point["bytes"])
+    elif isinstance(point, dict):
         w.pack("B", 2).text(point["text"])
     elif isinstance(point, (int, str)):
         w.pack("B", 1).id(point)
@@ -62,11 +76,11 @@ def write_point(w, point):
         w.pack("B", 0).vector(point)
 
 
-def write_query(w, vector=None, id=None, text=None, positive=None, negative=(), strategy="average-vector", k=10,
-                radius=None, limit=1000, diversity=None, candidates=None, group_by=None, group_size=1, effort=None,
+def write_query(w, vector=None, id=None, text=None, bytes=None, positive=None, negative=(),
+                strategy="average-vector", k=10, radius=None, limit=1000, diversity=None, candidates=None, group_by=None, group_size=1, effort=None,
                 exact=False, filter=None, module=None, parameters=None, exclude=(), payload=True,
                 with_vector=False, explain=False, using=None):
-    """Near what: vector, id or text; or positive and negative, lists of points (see write_point), with a
+    """Near what: vector, id, text or bytes (an image or a signal for the embedder); or positive and negative, lists of points (see write_point), with a
     strategy of "average-vector" or "best-score"; `using` names the vector to search, if not the first.
 
     Which of those near: the k nearest; or with radius all within it, at most limit; or with diversity (0 to
@@ -85,9 +99,10 @@ def write_query(w, vector=None, id=None, text=None, positive=None, negative=(), 
         w.pack("B", 3).text(group_by).varint(k).varint(group_size)
     else:
         w.pack("B", 0).varint(k)
-    targets = [point for point in (vector, id, None if text is None else {"text": text}) if point is not None]
+    sources = [{name: source} for name, source in (("text", text), ("bytes", bytes)) if source is not None]
+    targets = [point for point in (vector, id, *sources) if point is not None]
     if len(targets) + (positive is not None or bool(negative)) != 1:
-        raise RoostError("invalidArgument", "search near one of a vector, an id, a text, or examples", "search")
+        raise RoostError("invalidArgument", "search near one of a vector, an id, a text, bytes, or examples", "search")
     if targets:
         write_point(w, targets[0])
     else:

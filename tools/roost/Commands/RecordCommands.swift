@@ -15,6 +15,7 @@ struct PutCommand: AsyncParsableCommand {
         roost put points 7 --vector '[0.1, 0.2, 0.3]' --payload '{"tag": "red", "size": 12}'
         roost put docs 1 --vector title='[0.1, 0.2]' --vector image='[3, -7, 1]'
         roost put packages editor-one --payload '{"description": "a small text editor"}'
+        roost put photos 12 --file harbour.jpg --payload '{"place": "Oslo"}'
       """)
 
   @Argument(help: "The collection.") var collection: String
@@ -27,6 +28,10 @@ struct PutCommand: AsyncParsableCommand {
       valueName: "[name=]array"))
   var vector: [String] = []
   @Option(name: .shortAndLong, help: "The attributes, a JSON object.") var payload: String?
+  @Option(
+    name: .shortAndLong,
+    help: "An image or other file for the collection's embedder; the file itself is not stored.")
+  var file: String?
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
 
@@ -44,6 +49,9 @@ struct PutCommand: AsyncParsableCommand {
     }
     if let payload {
       record.payload = try Payload(json: try JSON.argument(payload, "--payload"), at: "--payload")
+    }
+    if let file {
+      record.source = .bytes(try InputFile.read(file, atMost: Limits.embedderBytesMax, what: "file"))
     }
     try schema.check(record, at: "record \(id.text)")
     let versions = try await client.put([record], into: collection)

@@ -1,4 +1,4 @@
-// search: nearest neighbours of a vector, a record or a text.
+// search: nearest neighbours of a vector, a record, a text or a file.
 
 import ArgumentParser
 import Core
@@ -22,12 +22,13 @@ struct SearchCommand: AsyncParsableCommand {
         roost search packages --text "a game" --diversity 0.7 --exclude 0ad
         roost search packages --id gimp --filter 'size < 500' --explain
         roost search docs --using image --id 7
+        roost search photos --file harbour.jpg
       """)
 
   @Argument(help: "The collection.") var collection: String
   @OptionGroup(title: "NEAR WHAT") var target: TargetOptions
   @OptionGroup(title: "WHICH OF THOSE NEAR") var form: FormOptions
-  @Option(help: "The named vector to search; without it, the first (for a text, the embedder's).")
+  @Option(help: "The named vector to search; without it, the first (for a text or a file, the embedder's).")
   var using: String?
   @Option(help: "Candidates kept on the way: more finds more and takes longer.") var effort: Int?
   @Flag(help: "Compare with every record.") var exact = false

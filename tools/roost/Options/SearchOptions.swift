@@ -4,7 +4,7 @@ import ArgumentParser
 import Core
 import Storage
 
-/// A vector, a record, a text, or examples of records.
+/// A vector, a record, a text, a file, or examples of records.
 struct TargetOptions: ParsableArguments {
   @Option(name: .shortAndLong, help: "Search near this vector, a JSON array.") var vector: String?
   @Option(help: "Search near a row of this vector file.") var vectorFile: String?
@@ -12,6 +12,8 @@ struct TargetOptions: ParsableArguments {
   @Option(help: "Search near the vector of this record.") var id: String?
   @Option(name: .shortAndLong, help: "Search near this text; the collection must have an embedder.")
   var text: String?
+  @Option(help: "Search near this image or other file; the collection's embedder must take bytes.")
+  var file: String?
   @Option(
     help: ArgumentHelp(
       "An example of what is wanted: a record, or a vector as a JSON array; may be repeated.",
@@ -32,9 +34,10 @@ struct TargetOptions: ParsableArguments {
 
   func validate() throws {
     let hasExamples = !like.isEmpty || !unlike.isEmpty
-    guard [vector, vectorFile, id, text].compactMap({ $0 }).count + (hasExamples ? 1 : 0) == 1 else {
+    guard [vector, vectorFile, id, text, file].compactMap({ $0 }).count + (hasExamples ? 1 : 0) == 1 else {
       throw ValidationError(
-        "say what to search near: one of --vector, --vector-file, --id, --text, or --like and --unlike")
+        "say what to search near: one of --vector, --vector-file, --id, --text, --file, or --like and --unlike"
+      )
     }
     guard row >= 0 else { throw ValidationError("--row must not be negative") }
   }
@@ -42,14 +45,16 @@ struct TargetOptions: ParsableArguments {
   func parsed(
     _ schema: CollectionSchema, _ field: VectorField, _ collection: String, _ runtime: Runtime
   ) async throws(RoostError) -> SearchTarget {
-    if let text {
+    if text != nil || file != nil {
       guard schema.embedder != nil else {
         throw RoostError(
-          .invalidArgument, "the collection has no embedder for texts", at: "collection \(collection)",
+          .invalidArgument, "the collection has no embedder for texts or files",
+          at: "collection \(collection)",
           remedy: "search with --vector or --id")
       }
-      return .text(text)
     }
+    if let text { return .text(text) }
+    if let file { return .bytes(try InputFile.read(file, atMost: Limits.embedderBytesMax, what: "file")) }
     if let id { return .record(try RecordID(text: id)) }
     if let vectorFile { return .vector(try await vectorFromFile(vectorFile, field, runtime)) }
     if let vector { return .vector(try TargetOptions.vector(vector, "--vector", field)) }
