@@ -5,6 +5,9 @@ import Core
 extension GrowingGraph {
   /// Candidates compared byte by byte with a new row; a twin is among the nearest.
   private static let twinSearchMax = 16
+  /// Steps from twin to twin in a graph without an adoption tree, where edges that were loaded or pruned may
+  /// lead in circles.
+  private static let twinStepsMax = 256
 
   /// Links a row whose vector is in the arena. A row that is linked already is linked anew and keeps
   /// the edges that lead to it. Callable from several threads, each with its own scratch.
@@ -157,21 +160,27 @@ extension GrowingGraph {
   /// Duplicates form a tree: each hangs from one with room, found by walking from twin to twin, and only
   /// the first is linked to the rest of the graph. Thousands of them cost no more than as many others.
   private func link(_ row: UInt32, asDuplicateOf twin: UInt32, scratch: GraphScratch) {
-    var parent = twin
+    var (parent, previous) = (twin, row)
+    var stepsLeft = Self.twinStepsMax
     var random = SplitMix64(seed: UInt64(row))
     scratch.rows.reserve(neighboursMax + 1)
     scratch.chosen.reserve(neighboursMax + 1)
     let twins = scratch.chosen.base
     while true {
+      // Before anybody sees the row: from then on others may hang from it.
+      assign(row, &parent, 1)
       let next: UInt32? = lists.withLock(parent) { list in
         let count = list.read(into: scratch.rows.base)
         var twinCount = 0
         for index in 0..<count where links.isDuplicate(scratch.rows[index], row) {
-          if scratch.rows[index] == row { continue }
-          twins[twinCount] = scratch.rows[index]
+          let other = scratch.rows[index]
+          // Only away from where the walk comes from, or it would go to and fro.
+          let leadsOn = tree.map { $0.isParent(parent, of: other) } ?? (other != previous)
+          if other == row || !leadsOn { continue }
+          twins[twinCount] = other
           twinCount += 1
         }
-        if twinCount >= twinsMax {
+        if twinCount >= twinsMax, tree != nil || stepsLeft > 0 {
           return twins[Int(random.next() % UInt64(twinCount))]
         }
         if list.contains(row) { return nil }
@@ -181,11 +190,10 @@ extension GrowingGraph {
         list.append(row)
         return nil
       }
-      guard let next else { break }
-      parent = next
+      guard let next else { return }
+      (previous, parent) = (parent, next)
+      stepsLeft -= 1
     }
-    var only = parent
-    assign(row, &only, 1)
   }
 }
 
