@@ -38,6 +38,8 @@ public enum Limits {
   /// Bytes of the distinct values of a facet.
   public static let facetBytesMax = 32 * 1024 * 1024
   public static let moduleBytesMax = 60 * 1024 * 1024
+  /// Transforms of a collection.
+  public static let transformsMax = 8
   public static let textBytesMax = 32 * 1024
   /// An image or a signal for an embedder.
   public static let embedderBytesMax = 16 * 1024 * 1024

@@ -7,11 +7,11 @@ import Core
 /// engine goes on serving.
 package enum WasmFuzz {
   /// The first byte picks: a whole module, edits (offset u16, byte) of a good one, or the answers of a
-  /// filter or an embedder that says whatever the input tells it to.
+  /// filter, scorer, transform or embedder that says whatever the input tells it to.
   package static func run(_ input: UnsafeRawBufferPointer) {
     guard let choice = input.first, let guests else { return }
     let content = [UInt8](input.dropFirst())
-    switch choice % 4 {
+    switch choice % 6 {
     case 0: check(module: content, guests)
     case 1:
       var bytes = guests.goodBytes
@@ -20,6 +20,8 @@ package enum WasmFuzz {
       }
       check(module: bytes, guests)
     case 2: checkFilter(script: content, guests)
+    case 3: checkScorer(script: content, guests)
+    case 4: checkTransform(script: content, guests)
     default: checkEmbedder(script: content, guests)
     }
     checkHealth(guests)
@@ -31,6 +33,8 @@ package enum WasmFuzz {
     let good: WasmModule
     let filter: WasmModule
     let embedder: WasmModule
+    let scorer: WasmModule
+    let transform: WasmModule
 
     init() throws(RoostError) {
       var limits = WasmLimits()
@@ -43,6 +47,8 @@ package enum WasmFuzz {
       good = try engine.compile(goodBytes, name: "good")
       filter = try engine.compile(WatText.assemble(WasmFuzz.scriptedFilter), name: "filter")
       embedder = try engine.compile(WatText.assemble(WasmFuzz.scriptedEmbedder), name: "embedder")
+      scorer = try engine.compile(WatText.assemble(WasmFuzz.scriptedScorer), name: "scorer")
+      transform = try engine.compile(WatText.assemble(WasmFuzz.scriptedTransform), name: "transform")
     }
   }
 
@@ -54,7 +60,12 @@ package enum WasmFuzz {
       let module = try guests.engine.compile(bytes, name: "fuzz")
       switch module.kind {
       case .filter: _ = try evaluate(module.makeFilter(), payloadBytes: 3)
-      case .embedder: _ = try module.embed(["text", ""], deadlineMs: 100)
+      case .embedder:
+        if module.takesText { _ = try module.embed(["text", ""], deadlineMs: 100) }
+        if module.takesBytes { _ = try module.embed([.bytes([1, 2])], deadlineMs: 100) }
+      case .scorer: _ = try score(module.makeScorer())
+      case .transform:
+        _ = try module.makeTransform().apply(to: [Payload(["x": .int(1)]), Payload()]) { "\($0)" }
       }
     } catch {
       expect(error, among: [.invalidArgument, .limitExceeded, .moduleFailed, .deadlineExceeded])
@@ -92,6 +103,52 @@ package enum WasmFuzz {
     }
   }
 
+  /// The script holds: the bits of every score (i32), status (i32), buffer address (i32), the span of the vector's
+  /// name (i64).
+  private static func checkScorer(script: [UInt8], _ guests: Guests) {
+    let script = Array((script + [UInt8](repeating: 0, count: 24)).prefix(24))
+    do throws(RoostError) {
+      let context = GuestContext(fields: [VectorField(dimension: 3)])
+      let scorer = try guests.scorer.makeScorer(
+        parameters: Payload(["s": .bytes(script)]), context: context)
+      let scores = try score(scorer)
+      precondition(scores.allSatisfy { $0 < .infinity }, "a score that cannot be ranked")
+    } catch {
+      expect(error, among: [.moduleFailed, .invalidArgument])
+    }
+  }
+
+  private static func score(_ scorer: any CandidateScorer) throws(RoostError) -> [Float] {
+    var scores: [Float] = [.nan, .nan]
+    let distances: [Float] = [1, 2]
+    let vector = IOBuffer(Vector([1, 2, 3] as [Float]).bytes)
+    let vectors = [vector.bytes, UnsafeRawBufferPointer(start: nil, count: 0)]
+    try withPayloads(3) { (payloads) throws(RoostError) in
+      try distances.withUnsafeBufferPointer { (distances) throws(RoostError) in
+        try vectors.withUnsafeBufferPointer { (vectors) throws(RoostError) in
+          try scores.withUnsafeMutableBufferPointer { (scores) throws(RoostError) in
+            try scorer.score(
+              ScoreBatch(payloads: payloads, distances: distances, vectors: vectors, target: [1, 0, 0]),
+              scores: scores)
+          }
+        }
+      }
+    }
+    return withExtendedLifetime(vector) { scores }
+  }
+
+  /// The script holds: the answer for each of two records (three i32), status (i32), and then what lies at 2048.
+  private static func checkTransform(script: [UInt8], _ guests: Guests) {
+    let script = Array((script + [UInt8](repeating: 0, count: 64)).prefix(64))
+    do throws(RoostError) {
+      let run = try guests.transform.makeTransform(parameters: Payload(["s": .bytes(script)]))
+      let results = try run.apply(to: [Payload(["x": .int(1)]), Payload()]) { "record \($0)" }
+      for payload in results { try payload.validate() }
+    } catch {
+      expect(error, among: [.moduleFailed, .invalidArgument, .limitExceeded])
+    }
+  }
+
   private static func checkHealth(_ guests: Guests) {
     do throws(RoostError) {
       let verdicts = try evaluate(guests.good.makeFilter(), payloadBytes: 10)
@@ -106,17 +163,24 @@ package enum WasmFuzz {
 
   private static func evaluate(_ filter: any CandidateFilter, payloadBytes: Int) throws(RoostError) -> [Bool]
   {
-    let payload = Payload(["x": .bytes([UInt8](repeating: 7, count: payloadBytes))]).encoded
     var verdicts = [false, false]
-    try payload.withUnsafeBufferPointer { (bytes) throws(RoostError) in
-      let views = [UnsafeRawBufferPointer(bytes), UnsafeRawBufferPointer(bytes)]
-      try views.withUnsafeBufferPointer { (views) throws(RoostError) in
-        try verdicts.withUnsafeMutableBufferPointer { (verdicts) throws(RoostError) in
-          try filter.evaluate(payloads: views, verdicts: verdicts)
-        }
+    try withPayloads(payloadBytes) { (payloads) throws(RoostError) in
+      try verdicts.withUnsafeMutableBufferPointer { (verdicts) throws(RoostError) in
+        try filter.evaluate(payloads: payloads, verdicts: verdicts)
       }
     }
     return verdicts
+  }
+
+  /// Two candidates with a payload of some bytes.
+  private static func withPayloads(
+    _ count: Int, _ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) throws(RoostError) -> Void
+  ) throws(RoostError) {
+    let payload = Payload(["x": .bytes([UInt8](repeating: 7, count: count))]).encoded
+    try payload.withUnsafeBufferPointer { (bytes) throws(RoostError) in
+      let views = [UnsafeRawBufferPointer(bytes), UnsafeRawBufferPointer(bytes)]
+      try views.withUnsafeBufferPointer { (views) throws(RoostError) in try body(views) }
+    }
   }
 
   private static func expect(_ error: RoostError, among kinds: [RoostError.Kind]) {
@@ -175,5 +239,35 @@ package enum WasmFuzz {
           (local.set $i (i32.add (local.get $i) (i32.const 1)))
           (br_if $next (i32.lt_u (local.get $i) (i32.mul (local.get $n) (i32.const 3)))))
         (call $word (i32.add (local.get $text) (i32.const 8)))))
+    """#
+
+  private static let scriptedScorer = #"""
+    (module (memory (export "memory") 3) (data (i32.const 1032) "\00\00\01\00")
+      (func (export "roost_abi") (result i32) (i32.const 1))
+      (func (export "roost_buffer") (param i32) (result i32) (i32.load (i32.const 1032)))
+      (func (export "roost_configure") (param i32 i32) (result i32)
+        (if (i32.gt_u (local.get 1) (i32.const 24)) (then
+          (memory.copy (i32.const 1024) (i32.add (local.get 0) (i32.const 5)) (i32.const 24))))
+        (i32.const 0))
+      (func (export "roost_vector") (result i64) (i64.load (i32.const 1036)))
+      (func (export "roost_query") (param i32 i32 i32) (result i32) (i32.load (i32.const 1028)))
+      (func (export "roost_score") (param $in i32) (param $n i32) (param $out i32) (result i32)
+        (i32.store (local.get $out) (i32.load (i32.const 1024)))
+        (i32.store offset=4 (local.get $out) (i32.load (i32.const 1024)))
+        (i32.load (i32.const 1028))))
+    """#
+
+  private static let scriptedTransform = #"""
+    (module (memory (export "memory") 3)
+      (func (export "roost_abi") (result i32) (i32.const 1))
+      (func (export "roost_buffer") (param i32) (result i32) (i32.const 65536))
+      (func (export "roost_configure") (param i32 i32) (result i32)
+        (if (i32.gt_u (local.get 1) (i32.const 64)) (then
+          (memory.copy (i32.const 1024) (i32.add (local.get 0) (i32.const 5)) (i32.const 64))
+          (memory.copy (i32.const 2048) (i32.const 1052) (i32.const 36))))
+        (i32.const 0))
+      (func (export "roost_transform") (param $in i32) (param $n i32) (param $out i32) (result i32)
+        (memory.copy (local.get $out) (i32.const 1024) (i32.const 24))
+        (i32.load (i32.const 1048))))
     """#
 }

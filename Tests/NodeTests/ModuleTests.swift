@@ -50,6 +50,45 @@ private enum Guests {
       """)
   }
 
+  /// The score is the distance, so that the farthest of the candidates comes first.
+  static func farthest() throws -> [UInt8] {
+    try module(
+      """
+      (func (export "roost_score") (param $in i32) (param $n i32) (param $out i32) (result i32)
+        (memory.copy (local.get $out)
+          (i32.and (i32.add
+            (i32.add (local.get $in) (i32.load (i32.add (local.get $in) (i32.shl (local.get $n) (i32.const 2)))))
+            (i32.const 15)) (i32.const -16))
+          (i32.shl (local.get $n) (i32.const 2)))
+        (local.get $n))
+      """)
+  }
+
+  /// Sets "seen" to true; refuses an empty payload.
+  static func marking() throws -> [UInt8] {
+    try module(
+      """
+      (data (i32.const 2048) "\\01\\04seen\\02") (data (i32.const 2064) "it is empty")
+      (func (export "roost_transform") (param $in i32) (param $n i32) (param $out i32) (result i32)
+        (local $i i32) (local $at i32)
+        (loop $next
+          (local.set $at (i32.add (local.get $in) (i32.shl (local.get $i) (i32.const 2))))
+          (if (i32.eq (i32.sub (i32.load offset=4 (local.get $at)) (i32.load (local.get $at))) (i32.const 1))
+            (then
+              (i32.store (local.get $out) (i32.const 1))
+              (i32.store offset=4 (local.get $out) (i32.const 2064))
+              (i32.store offset=8 (local.get $out) (i32.const 11)))
+            (else
+              (i32.store (local.get $out) (i32.const 0))
+              (i32.store offset=4 (local.get $out) (i32.const 2048))
+              (i32.store offset=8 (local.get $out) (i32.const 7))))
+          (local.set $out (i32.add (local.get $out) (i32.const 12)))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br_if $next (i32.lt_u (local.get $i) (local.get $n))))
+        (local.get $n))
+      """)
+  }
+
   /// Embeds bytes: the vector is (how many there are).
   static func sizes() throws -> [UInt8] {
     try module(
@@ -232,6 +271,75 @@ private enum Guests {
       id: .number(4), vector: nil, source: .bytes([UInt8](repeating: 0, count: Limits.embedderBytesMax + 1)))
     #expect(await refusal(long, "c")?.kind == .limitExceeded)
     try await test.stopAndRemove()
+  }
+
+  @Test func scorersOrderTheHits() async throws {
+    let test = try await TestNode()
+    let client = test.client
+    try await client.createCollection("c", schema: CollectionSchema(dimension: 1))
+    try await client.put(
+      (0..<50).map { PutRecord(id: .number(UInt64($0)), vector: vector(Float($0))) }, into: "c")
+    let module = try await client.publishModule("far", bytes: Guests.farthest())
+    #expect(module.kind == .scorer)
+    try await client.publishModule("all", bytes: Guests.constantFilter(1))
+    var query = SearchQuery(
+      target: .vector(vector(0)), k: 3, module: ModuleCall(module: "all"),
+      score: ScoreCall(module: "far", candidates: 10))
+    let answer = try await client.search([query], in: "c")
+    #expect(answer.hits[0].map(\.id) == [.number(9), .number(8), .number(7)])
+    #expect(answer.hits[0].map(\.score) == [81, 64, 49])
+    #expect(Set(answer.modules.map(\.name)) == ["far", "all"])
+    query.score?.weight = 0.25
+    #expect(try await client.search(query, in: "c").map(\.id) == [.number(0), .number(1), .number(2)])
+    // Many at a time.
+    query.score?.weight = 1
+    let many = try await client.search(Array(repeating: query, count: 200), in: "c")
+    #expect(many.hits.allSatisfy { $0 == answer.hits[0] })
+    query.score = ScoreCall(module: "all")
+    #expect(await failure { _ = try await client.search(query, in: "c") }?.kind == .invalidArgument)
+    query.score = ScoreCall(module: "nobody")
+    #expect(await failure { _ = try await client.search(query, in: "c") }?.kind == .notFound)
+    try await test.stopAndRemove()
+  }
+
+  @Test func transformsDeriveAttributes() async throws {
+    let test = try await TestNode()
+    let client = test.client
+    try await client.publishModule("mark", bytes: Guests.marking())
+    try await client.publishModule("all", bytes: Guests.constantFilter(1))
+    func schema(_ module: String) -> CollectionSchema {
+      CollectionSchema(dimension: 1, transforms: [TransformReference(module: module)])
+    }
+    for (module, kind) in [("nobody", RoostError.Kind.notFound), ("all", .invalidArgument)] {
+      #expect(await failure { try await client.createCollection("x", schema: schema(module)) }?.kind == kind)
+    }
+    try await client.createCollection("c", schema: schema("mark"))
+    #expect(try await client.listCollections()[0].schema == schema("mark"))
+    try await client.put(
+      (0..<600).map {
+        PutRecord(id: .number(UInt64($0)), vector: vector(1), payload: Payload(["n": .int(Int64($0))]))
+      }, into: "c")
+    #expect(try await client.count(in: "c", filter: .field("seen", .equals(.bool(true)))) == 600)
+    let error = await failure {
+      _ = try await client.put(
+        [
+          PutRecord(id: .key("full"), vector: vector(1), payload: Payload(["n": .int(1)])),
+          PutRecord(id: .key("bare"), vector: vector(1)),
+        ], into: "c")
+    }
+    #expect(error?.kind == .invalidArgument && error?.place == "record bare")
+    #expect(error?.message.contains("it is empty") == true)
+    #expect(try await client.count(in: "c", filter: nil) == 600)
+    // A name that a collection transforms with cannot become something else.
+    #expect(
+      await failure { _ = try await client.publishModule("mark", bytes: Guests.constantFilter(1)) }?.kind
+        == .invalidArgument)
+    try await test.stop()
+    let again = try await TestNode(in: test.folder)
+    try await again.client.put(
+      [PutRecord(id: .number(9_000), vector: vector(1), payload: Payload(["n": .int(1)]))], into: "c")
+    #expect(try await again.client.get([.number(9_000)], from: "c")[0]?.payload["seen"] == .bool(true))
+    try await again.stopAndRemove()
   }
 
   @Test func aDamagedModuleIsReported() async throws {

@@ -25,9 +25,19 @@ struct GuestFixture {
     var fixture = GuestFixture()
     fixture.kind = """
       (func (export "roost_filter") (param $in i32) (param $n i32) (param $out i32) (result i32)
-        (local $i i32) \(body))
+        (local $i i32) (local $at i32) \(body))
       """
     fixture.rest = rest
+    return fixture
+  }
+
+  /// A scorer whose `roost_score` has this body (parameters `$in`, `$n`, `$out`; leaves an i32).
+  static func scorer(_ body: String) -> GuestFixture {
+    var fixture = GuestFixture()
+    fixture.kind = """
+      (func (export "roost_score") (param $in i32) (param $n i32) (param $out i32) (result i32)
+        (local $i i32) (local $at i32) \(body))
+      """
     return fixture
   }
 

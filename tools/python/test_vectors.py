@@ -26,11 +26,12 @@ PLACES = ("or", ("within", "place", ("circle", Geo(48.2, 16.5), 5000.0)),
 VERSION = (0x0123456789ABCDEF, 7)
 DIGEST = "0123456789abcdef" * 4
 SCHEMA = {"dimension": 3, "element": "f32", "metric": "cosine", "degree": 32, "build_effort": 100,
-          "layout": "compact", "recall": 0.99, "embedder": ("ngrams", "text", ""), "index": ["text", "c"]}
+          "layout": "compact", "recall": 0.99, "embedder": ("ngrams", "text", ""), "index": ["text", "c"],
+          "transforms": [("language", {"field": "text"}), ("units", {})]}
 NAMED = {"vectors": {
     "title": {"dimension": 3, "element": "f32", "metric": "cosine", "degree": 32, "build_effort": 100},
     "image": {"dimension": 16, "element": "binary", "metric": "hamming", "degree": 64, "build_effort": 200}},
-    "layout": "fast", "recall": 0.985, "embedder": ("ngrams", "text", "title"), "index": "all"}
+    "layout": "fast", "recall": 0.985, "embedder": ("ngrams", "text", "title"), "index": "all", "transforms": []}
 BITS = Vector([int(n % 3 == 0) for n in range(16)], "binary")
 RECORD = {"id": 1, "version": VERSION, "payload": PAYLOAD, "vector": VECTOR, "vectors": {}}
 MODULE = {"name": "ngrams", "kind": "embedder", "bytes": 7168, "sha256": DIGEST, "exports": ["embed", "memory"]}
@@ -83,6 +84,10 @@ REQUESTS = {
         {"text": "small databases", "with_vector": True, "explain": True},
         {"id": 3, "using": "image"},
         {"bytes": b"\xff\xd8\0", "k": 3}]),
+    "search-scored": lambda w: roost.write_search(w, "books", [
+        {"vector": VECTOR, "k": 5, "module": "cheap",
+         "score": {"module": "popular", "parameters": {"field": "n"}, "weight": 0.25, "candidates": 40}},
+        {"id": 3, "using": "image", "score": {"module": "fresh"}}]),
     "search-forms": lambda w: roost.write_search(w, "books", [
         {"vector": VECTOR, "radius": 0.75, "limit": 1000, "exclude": [3, "a"]},
         {"positive": [1, VECTOR], "negative": [{"text": "dull"}], "strategy": "best-score", "k": 7},
@@ -115,8 +120,10 @@ REPLIES = {
     "delete": 2,
     "get": [RECORD, None, {"id": "a", "version": (0, 0), "payload": {}, "vector": None, "vectors": {}},
             {"id": 2, "version": VERSION, "payload": {}, "vector": None, "vectors": {"image": BITS, "title": VECTOR}}],
-    "search": {"first": 0, "hits": [[{"id": 1, "distance": 0.25, "payload": PAYLOAD, "vector": None, "group": None},
-                                     {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR, "group": None}],
+    "search": {"first": 0, "hits": [[{"id": 1, "distance": 0.25, "payload": PAYLOAD, "vector": None, "group": None,
+                                      "score": None},
+                                     {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR, "group": None,
+                                      "score": -0.5}],
                                     []],
                "modules": [("cheap", DIGEST)], "shards_answered": 1, "shards": 1,
                "explanations": [None, {"micros": 140, "sources": [
@@ -127,8 +134,8 @@ REPLIES = {
                     "effort": 64, "scan_cost": 10.0, "walk_cost": 10000.0, "rows_compared": 300,
                     "nodes_expanded": 0, "pages_read": 0, "micros": 30}]}]},
     "search-groups": {"first": 4, "hits": [[
-        {"id": 1, "distance": 0.25, "payload": PAYLOAD, "vector": None, "group": "utils"},
-        {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR, "group": -7}]],
+        {"id": 1, "distance": 0.25, "payload": PAYLOAD, "vector": None, "group": "utils", "score": None},
+        {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR, "group": -7, "score": None}]],
                       "modules": [], "shards_answered": 1, "shards": 1, "explanations": []},
     "scan": ([dict(RECORD, id=10)], (10, "z")),
     "facet": {"matched": 70000, "answers": [

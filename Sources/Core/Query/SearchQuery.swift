@@ -21,6 +21,8 @@ public struct SearchQuery: Sendable, Equatable {
   public var filter: Filter?
   /// A filter in WebAssembly, applied after `filter`.
   public var module: ModuleCall?
+  /// A scorer in WebAssembly that orders the hits.
+  public var score: ScoreCall?
   /// Records that are not to be among the hits; ids that do not exist are fine.
   public var excluded: [RecordID]
   /// Candidates kept during graph search (the beam); more is slower and finds more. Nil: chosen from the
@@ -35,14 +37,15 @@ public struct SearchQuery: Sendable, Equatable {
 
   public init(
     target: SearchTarget, form: SearchForm, effort: Int? = nil, exact: Bool = false, filter: Filter? = nil,
-    module: ModuleCall? = nil, excluded: [RecordID] = [], includePayload: Bool = true,
-    includeVector: Bool = false, explain: Bool = false, using: String = ""
+    module: ModuleCall? = nil, score: ScoreCall? = nil, excluded: [RecordID] = [],
+    includePayload: Bool = true, includeVector: Bool = false, explain: Bool = false, using: String = ""
   ) {
     self.target = target
     self.form = form
     self.using = using
     self.filter = filter
     self.module = module
+    self.score = score
     self.excluded = excluded
     self.effort = effort
     self.exact = exact
@@ -54,18 +57,20 @@ public struct SearchQuery: Sendable, Equatable {
   /// The `k` nearest neighbours.
   public init(
     target: SearchTarget, k: Int = 10, effort: Int? = nil, exact: Bool = false, filter: Filter? = nil,
-    module: ModuleCall? = nil, excluded: [RecordID] = [], includePayload: Bool = true,
-    includeVector: Bool = false, explain: Bool = false, using: String = ""
+    module: ModuleCall? = nil, score: ScoreCall? = nil, excluded: [RecordID] = [],
+    includePayload: Bool = true, includeVector: Bool = false, explain: Bool = false, using: String = ""
   ) {
     self.init(
       target: target, form: .nearest(k: k), effort: effort, exact: exact, filter: filter, module: module,
-      excluded: excluded, includePayload: includePayload, includeVector: includeVector, explain: explain,
+      score: score, excluded: excluded, includePayload: includePayload, includeVector: includeVector,
+      explain: explain,
       using: using)
   }
 
   public func validate() throws(RoostError) {
     try target.validate()
     try form.validate()
+    try score?.validate(form)
     if let effort, !(1...Limits.effortMax).contains(effort) {
       throw RoostError(
         .invalidArgument, "effort is \(effort), it must be in 1...\(Limits.effortMax)", at: "search.effort")
@@ -90,6 +95,8 @@ public struct SearchHit: Sendable, Equatable {
   /// l2: squared Euclidean distance; ip: negated dot product; cosine: 1 − cosine; hamming: the
   /// bits that differ. Smaller is nearer.
   public var distance: Float
+  /// What the query's scorer said; larger is better.
+  public var score: Float?
   /// The value of the field that the hits are grouped by.
   public var group: Value?
   public var payload: Payload?
@@ -97,10 +104,12 @@ public struct SearchHit: Sendable, Equatable {
   public var vector: Vector?
 
   public init(
-    id: RecordID, distance: Float, group: Value? = nil, payload: Payload? = nil, vector: Vector? = nil
+    id: RecordID, distance: Float, score: Float? = nil, group: Value? = nil, payload: Payload? = nil,
+    vector: Vector? = nil
   ) {
     self.id = id
     self.distance = distance
+    self.score = score
     self.group = group
     self.payload = payload
     self.vector = vector

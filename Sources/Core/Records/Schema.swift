@@ -15,6 +15,17 @@ public struct EmbedderReference: Sendable, Equatable {
   }
 }
 
+/// A published module that derives attributes of a record that is put, and its parameters.
+public struct TransformReference: Sendable, Equatable {
+  public var module: String
+  public var parameters: Payload
+
+  public init(module: String, parameters: Payload = Payload()) {
+    self.module = module
+    self.parameters = parameters
+  }
+}
+
 /// Which payload fields are indexed, so that filters on them need not read payloads.
 public enum AttributeIndexing: Sendable, Equatable {
   /// Every path that holds a value, up to `Limits.attributePathsMax` a segment.
@@ -32,16 +43,20 @@ public struct CollectionSchema: Sendable, Equatable {
   public var recall: RecallTarget
   public var embedder: EmbedderReference?
   public var indexing: AttributeIndexing
+  /// Run one after the other on each record that is put, before the embedder.
+  public var transforms: [TransformReference]
 
   public init(
     fields: [VectorField], layout: GraphLayout = .fast, recall: RecallTarget = .standard,
-    embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all
+    embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all,
+    transforms: [TransformReference] = []
   ) {
     self.fields = fields
     self.layout = layout
     self.recall = recall
     self.embedder = embedder
     self.indexing = indexing
+    self.transforms = transforms
   }
 
   /// A collection with one unnamed vector field.
@@ -49,12 +64,14 @@ public struct CollectionSchema: Sendable, Equatable {
   public init(
     dimension: Int, element: VectorElement = .f32, metric: Metric? = nil, degree: Int = 32,
     buildEffort: Int = 100, layout: GraphLayout = .fast, recall: RecallTarget = .standard,
-    embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all
+    embedder: EmbedderReference? = nil, indexing: AttributeIndexing = .all,
+    transforms: [TransformReference] = []
   ) {
     let field = VectorField(
       dimension: dimension, element: element, metric: metric, degree: degree, buildEffort: buildEffort)
     self.init(
-      fields: [field], layout: layout, recall: recall, embedder: embedder, indexing: indexing)
+      fields: [field], layout: layout, recall: recall, embedder: embedder, indexing: indexing,
+      transforms: transforms)
   }
 
   // MARK: the first field
@@ -110,6 +127,16 @@ public struct CollectionSchema: Sendable, Equatable {
       }
       for field in fields { _ = try FieldPath(field) }
     }
+    guard transforms.count <= Limits.transformsMax else {
+      throw refuse(
+        "\(transforms.count) transforms, the limit is \(Limits.transformsMax)", "schema.transforms")
+    }
+    for (index, transform) in transforms.enumerated() {
+      try validateName(transform.module, what: "module")
+      do throws(RoostError) { try transform.parameters.validate() } catch {
+        throw RoostError(error.kind, error.message, at: "schema.transforms[\(index)], \(error.place)")
+      }
+    }
   }
 
   public func encode(into writer: inout ByteWriter) {
@@ -130,6 +157,11 @@ public struct CollectionSchema: Sendable, Equatable {
       writer.u8(2)
       writer.count(fields.count)
       for field in fields { writer.string(field) }
+    }
+    writer.count(transforms.count)
+    for transform in transforms {
+      writer.string(transform.module)
+      transform.parameters.encode(into: &writer)
     }
   }
 
@@ -162,6 +194,13 @@ public struct CollectionSchema: Sendable, Equatable {
       }
       indexing = .fields(fields)
     case let tag: throw RoostError(.corrupted, "unknown indexing \(tag)", at: "byte \(reader.offset)")
+    }
+    transforms = []
+    for _ in 0..<(try reader.count("transforms", atMost: Limits.transformsMax)) {
+      transforms.append(
+        TransformReference(
+          module: try reader.string("module name", atMost: Limits.nameBytesMax),
+          parameters: try Payload(from: &reader)))
     }
     try validate()
   }

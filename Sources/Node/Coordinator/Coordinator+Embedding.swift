@@ -1,4 +1,5 @@
-// Texts and bytes in, vectors out: the embedder of a collection at work, on the worker threads.
+// What happens to records before they are stored, on the worker threads: the collection's transforms derive
+// attributes, its embedder makes vectors of texts and bytes.
 
 import Core
 import Storage
@@ -18,9 +19,30 @@ extension Coordinator {
     defer { writes.leave(bytes) }
     return try await collections.with(request.collection) { (collection) throws(RoostError) in
       var records = request.records
+      try await transform(&records, collection.schema)
       try await embed(&records, collection.schema, deadlineNanos: context.deadlineNanos)
       return .put(try await collection.put(records))
     }
+  }
+
+  /// Runs the collection's transforms, each on all records.
+  private func transform(_ records: inout [PutRecord], _ schema: CollectionSchema) async throws(RoostError) {
+    if schema.transforms.isEmpty || records.isEmpty { return }
+    let names = records.map { "record \($0.id.text)" }
+    var payloads = records.map(\.payload)
+    let now = runtime.clock.wallMicros()
+    for transform in schema.transforms {
+      let (_, module) = try await modules.use(transform.module)
+      let run = try module.makeTransform(parameters: transform.parameters, nowMicros: now)
+      let given = payloads
+      let result: Result<[Payload], RoostError> = await runtime.workers.run {
+        do throws(RoostError) { return .success(try run.apply(to: given) { names[$0] }) } catch {
+          return .failure(error)
+        }
+      }
+      payloads = try result.get()
+    }
+    for index in records.indices { records[index].payload = payloads[index] }
   }
 
   /// Makes the vector of the embedder's field for each record that has none but a source. Every record must have
@@ -141,6 +163,7 @@ extension Coordinator {
     _ inputs: [EmbedderInput], _ module: WasmModule, deadlineNanos: UInt64
   ) async -> Result<[Vector], RoostError> {
     let clock = runtime.clock
+    let wall = clock.wallMicros()
     return await runtime.workers.run {
       do throws(RoostError) {
         let now = clock.monotonicNanos()
@@ -148,7 +171,8 @@ extension Coordinator {
           throw RoostError(.deadlineExceeded, "no time was left to embed", at: "module \(module.name)")
         }
         let deadlineMs = Int(clamping: (deadlineNanos - now) / 1_000_000)
-        return .success(try module.embed(inputs, deadlineMs: max(1, deadlineMs)).map { Vector($0) })
+        return .success(
+          try module.embed(inputs, nowMicros: wall, deadlineMs: max(1, deadlineMs)).map { Vector($0) })
       } catch {
         return .failure(error)
       }

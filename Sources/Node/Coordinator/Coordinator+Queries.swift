@@ -25,7 +25,7 @@ extension Coordinator {
       let coverage = Coverage(shardsAnswered: 1, shardsTotal: 1)
       if queries.count == 1 {
         let answer = queries[0].answer(
-          try await collection.explainedSearch(queries[0].query, filters: queries[0].filters()))
+          try await collection.explainedSearch(queries[0].query, code: queries[0].code()))
         return .search(
           SearchResponse(
             hits: [answer.hits], modules: used, coverage: coverage, explanations: [answer.explanation]))
@@ -34,14 +34,24 @@ extension Coordinator {
     }
   }
 
-  /// A query whose source has become a vector and whose module is at hand.
+  /// A query whose source has become a vector and whose modules are at hand.
   private struct PreparedQuery: Sendable {
     var query: SearchQuery
-    var module: WasmModule?
+    var context: GuestContext
+    var filter: WasmModule?
+    var scorer: WasmModule?
 
-    func filters() throws(RoostError) -> [any CandidateFilter] {
-      guard let module, let call = query.module else { return [] }
-      return [try module.makeFilter(parameters: call.parameters)]
+    var hasCode: Bool { filter != nil || scorer != nil }
+
+    func code() throws(RoostError) -> QueryCode {
+      var code = QueryCode()
+      if let filter, let call = query.module {
+        code.filters.append(try filter.makeFilter(parameters: call.parameters, context: context))
+      }
+      if let scorer, let call = query.score {
+        code.scorer = try scorer.makeScorer(parameters: call.parameters, context: context)
+      }
+      return code
     }
 
     func answer(_ outcome: SearchOutcome) -> Answer {
@@ -55,19 +65,23 @@ extension Coordinator {
   }
 
   private func prepare(
-    _ queries: [SearchQuery], _ schema: CollectionSchema, _ context: RequestContext
+    _ queries: [SearchQuery], _ schema: CollectionSchema, _ request: RequestContext
   ) async throws(RoostError) -> (queries: [PreparedQuery], used: [ModuleVersion]) {
-    var prepared = queries.map { PreparedQuery(query: $0) }
+    let context = GuestContext(nowMicros: runtime.clock.wallMicros(), fields: schema.fields)
+    var prepared = queries.map { PreparedQuery(query: $0, context: context) }
     var used: [ModuleVersion] = []
     var inputs: [EmbedderInput] = []
     for (index, query) in queries.enumerated() {
       if let call = query.module {
         let (version, module) = try await modules.use(call.module)
-        guard module.kind == .filter else {
-          throw RoostError(
-            .invalidArgument, "module '\(call.module)' is an embedder, not a filter", at: "search.module")
-        }
-        prepared[index].module = module
+        try module.require(.filter)
+        prepared[index].filter = module
+        if !used.contains(version) { used.append(version) }
+      }
+      if let call = query.score {
+        let (version, module) = try await modules.use(call.module)
+        try module.require(.scorer)
+        prepared[index].scorer = module
         if !used.contains(version) { used.append(version) }
       }
       for case .source(let input) in query.target.points { inputs.append(input) }
@@ -79,7 +93,7 @@ extension Coordinator {
           remedy: "search with a vector, or create the collection with an embedder")
       }
       let (version, module) = try await modules.use(embedder.module)
-      let vectors = try await embed(inputs, module, deadlineNanos: context.deadlineNanos)
+      let vectors = try await embed(inputs, module, deadlineNanos: request.deadlineNanos)
       let field = try schema.index(ofField: embedder.vectorField, at: "schema.embedder")
       // Inputs and vectors stand in the same order, that of the queries and of the points in each.
       var rest = vectors[...]
@@ -104,6 +118,10 @@ extension Coordinator {
       }
       if !used.contains(version) { used.append(version) }
     }
+    for index in prepared.indices where prepared[index].hasCode {
+      prepared[index].context.searched = try schema.index(
+        ofField: prepared[index].query.using, at: "search.using")
+    }
     return (prepared, used)
   }
 
@@ -123,12 +141,12 @@ extension Coordinator {
     while start < queries.count {
       if Task.isCancelled { throw RoostError(.cancelled, "the search was cancelled", at: "search") }
       let window = Array(queries[start..<min(start + Coordinator.queriesPerWindow, queries.count)])
-      var filters: [FilterMaker?] = []
+      var code: [QueryCodeMaker?] = []
       for query in window {
-        let make: FilterMaker = { () throws(RoostError) -> [any CandidateFilter] in try query.filters() }
-        filters.append(query.query.module == nil ? nil : make)
+        let make: QueryCodeMaker = { () throws(RoostError) -> QueryCode in try query.code() }
+        code.append(query.hasCode ? make : nil)
       }
-      let outcomes = try await collection.explainedSearch(window.map(\.query), filters: filters)
+      let outcomes = try await collection.explainedSearch(window.map(\.query), code: code)
       for (query, outcome) in zip(window, outcomes) {
         answerBytes += outcome.hits.reduce(16) { $0 + Coordinator.wireBytes($1) }
         answers.append(query.answer(outcome))

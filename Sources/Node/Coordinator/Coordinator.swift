@@ -103,6 +103,10 @@ final class Coordinator: RequestHandler {
       let (_, module) = try await modules.use(embedder.module)
       try Coordinator.check(module, embeds: request.schema, of: request.collection)
     }
+    for transform in request.schema.transforms {
+      let (_, module) = try await modules.use(transform.module)
+      try module.require(.transform)
+    }
     try await collections.create(request.collection, schema: request.schema)
   }
 
@@ -111,7 +115,8 @@ final class Coordinator: RequestHandler {
   {
     guard let dimension = module.dimension else {
       throw RoostError(
-        .invalidArgument, "module '\(module.name)' is a filter, collection '\(name)' needs an embedder",
+        .invalidArgument,
+        "module '\(module.name)' is \(module.kind.withArticle), collection '\(name)' needs an embedder",
         at: "module \(module.name)")
     }
     let index = try schema.index(ofField: schema.embedder?.vectorField ?? "", at: "schema.embedder")
@@ -140,6 +145,10 @@ final class Coordinator: RequestHandler {
     return try await modules.publish(request.name, bytes: request.bytes) { (module) throws(RoostError) in
       for hosted in users where hosted.collection.schema.embedder?.module == request.name {
         try Coordinator.check(module, embeds: hosted.collection.schema, of: hosted.name)
+      }
+      for hosted in users
+      where hosted.collection.schema.transforms.contains(where: { $0.module == request.name }) {
+        try module.require(.transform)
       }
     }
   }

@@ -117,7 +117,7 @@ final class ModuleRegistry: Sendable {
     let module = try await compile(bytes, name: name)
     try approve(module)
     let description = ModuleDescription(
-      name: name, kind: module.kind == .filter ? .filter : .embedder, byteCount: UInt64(bytes.count),
+      name: name, kind: ModuleKind(module.kind), byteCount: UInt64(bytes.count),
       sha256: digest, exports: module.exports)
     await publishing.acquire()
     defer { publishing.release() }
@@ -222,5 +222,16 @@ final class ModuleRegistry: Sendable {
     let exports = words[4] == "-" ? [] : words[4].split(separator: ",").map(String.init)
     return ModuleDescription(
       name: String(words[0]), kind: kind, byteCount: byteCount, sha256: String(words[3]), exports: exports)
+  }
+}
+
+extension ModuleKind {
+  init(_ kind: WasmModuleKind) {
+    switch kind {
+    case .filter: self = .filter
+    case .embedder: self = .embedder
+    case .scorer: self = .scorer
+    case .transform: self = .transform
+    }
   }
 }

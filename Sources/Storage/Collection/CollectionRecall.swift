@@ -118,7 +118,7 @@ extension Collection {
     let query = SearchQuery(
       target: .vector(probe.vector), k: min(k + 1, Limits.kMax), effort: effort, exact: effort == nil,
       includePayload: false)
-    let hits = try await explainedSearch(query, filters: [], forcing: nil, in: snapshot).hits
+    let hits = try await explainedSearch(query, code: QueryCode(), forcing: nil, in: snapshot).hits
     return Array(hits.lazy.filter { $0.id != probe.id }.prefix(k))
   }
 }

@@ -33,6 +33,8 @@ struct FilteredRows: RowAcceptor {
   /// Rows that indexes name; all others fail.
   let rows: RowBitmap?
   private let readsIDs: Bool
+  /// Vector fields that filters read, each once.
+  private let vectorFields: [Int]
   private var ids: [UnsafeRawBufferPointer] = []
   private var kept: [PayloadBlock] = []
   private var payloads: [UnsafeRawBufferPointer] = []
@@ -42,6 +44,11 @@ struct FilteredRows: RowAcceptor {
   private var prepared: [UInt32: UnsafeRawBufferPointer] = [:]
   private var preparedBlocks: [PayloadBlock] = []
   private var preparedIDs: [UInt32: IOBuffer] = [:]
+  /// By row, per field of `vectorFields`; nil for a record without that vector.
+  private var preparedVectors: [UInt32: [IOBuffer?]] = [:]
+  /// Of the candidates that are left, `[candidates × vectorFields]`.
+  private var vectors: [UnsafeRawBufferPointer] = []
+  private var vectorsOfField: [UnsafeRawBufferPointer] = []
 
   init(
     _ source: RowSource, at sequence: UInt64, filters: [any CandidateFilter], excluded: [UInt32] = [],
@@ -53,6 +60,7 @@ struct FilteredRows: RowAcceptor {
     self.excluded = excluded
     self.rows = rows
     readsIDs = filters.contains(where: \.readsIDs)
+    vectorFields = Set(filters.compactMap(\.readsVector)).sorted()
   }
 
   /// Rows that are looked up one by one in their runs, which the search has just read; more are looked up in
@@ -65,6 +73,7 @@ struct FilteredRows: RowAcceptor {
     prepared.removeAll(keepingCapacity: true)
     preparedBlocks.removeAll(keepingCapacity: true)
     preparedIDs.removeAll(keepingCapacity: true)
+    preparedVectors.removeAll(keepingCapacity: true)
     guard needsPreparing, let segment = source.pagedSegment else { return }
     for row in rows
     where live.isLive(row) && !excluded.containsAscending(row) && (self.rows.map { $0.contains(row) } ?? true)
@@ -79,6 +88,12 @@ struct FilteredRows: RowAcceptor {
         preparedIDs[row] = IOBuffer(
           try await source.readIDBytes(Int(row), again: rows.count <= Self.singleRowsMax))
       }
+      if vectorFields.isEmpty { continue }
+      var vectors: [IOBuffer?] = []
+      for field in vectorFields {
+        vectors.append(try await source.vectorBytes(Int(row), field: field).map { IOBuffer($0) })
+      }
+      preparedVectors[row] = vectors
     }
   }
 
@@ -96,6 +111,7 @@ struct FilteredRows: RowAcceptor {
     kept.removeAll(keepingCapacity: true)
     payloads.removeAll(keepingCapacity: true)
     ids.removeAll(keepingCapacity: true)
+    vectors.removeAll(keepingCapacity: true)
     places.removeAll(keepingCapacity: true)
     for index in rows.indices where verdicts[index] {
       if let payload = prepared[rows[index]] {
@@ -110,6 +126,13 @@ struct FilteredRows: RowAcceptor {
           ids.append(try source.idBytes(Int(rows[index])))
         }
       }
+      for (place, field) in vectorFields.enumerated() {
+        if let prepared = preparedVectors[rows[index]] {
+          vectors.append(prepared[place]?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0))
+        } else {
+          vectors.append(try source.vector(Int(rows[index]), field: field))
+        }
+      }
       places.append(index)
     }
     for filter in filters where !places.isEmpty { try apply(filter, verdicts) }
@@ -121,10 +144,17 @@ struct FilteredRows: RowAcceptor {
   ) throws(RoostError) {
     passed.removeAll(keepingCapacity: true)
     passed.append(contentsOf: repeatElement(false, count: places.count))
+    vectorsOfField.removeAll(keepingCapacity: true)
+    if let field = filter.readsVector, let place = vectorFields.firstIndex(of: field) {
+      for index in places.indices { vectorsOfField.append(vectors[index * vectorFields.count + place]) }
+    }
     try payloads.withUnsafeBufferPointer { (payloads) throws(RoostError) in
       try ids.withUnsafeBufferPointer { (ids) throws(RoostError) in
-        try passed.withUnsafeMutableBufferPointer { (passed) throws(RoostError) in
-          try filter.evaluate(CandidateBatch(ids: ids, payloads: payloads), verdicts: passed)
+        try vectorsOfField.withUnsafeBufferPointer { (vectors) throws(RoostError) in
+          try passed.withUnsafeMutableBufferPointer { (passed) throws(RoostError) in
+            try filter.evaluate(
+              CandidateBatch(ids: ids, payloads: payloads, vectors: vectors), verdicts: passed)
+          }
         }
       }
     }
@@ -134,6 +164,9 @@ struct FilteredRows: RowAcceptor {
         places[count] = places[index]
         payloads[count] = payloads[index]
         if readsIDs { ids[count] = ids[index] }
+        for place in vectorFields.indices {
+          vectors[count * vectorFields.count + place] = vectors[index * vectorFields.count + place]
+        }
         count += 1
       } else {
         verdicts[places[index]] = false
@@ -142,5 +175,6 @@ struct FilteredRows: RowAcceptor {
     places.removeLast(places.count - count)
     payloads.removeLast(payloads.count - count)
     if readsIDs { ids.removeLast(ids.count - count) }
+    vectors.removeLast(vectors.count - count * vectorFields.count)
   }
 }

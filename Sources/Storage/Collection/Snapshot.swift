@@ -61,6 +61,22 @@ enum RowSource: Sendable {
     return withExtendedLifetime(kept) { payload }
   }
 
+  /// The stored bytes of a row's vector in memory or in a mapping; empty when it has none of this field.
+  func vector(_ row: Int, field: Int) throws(RoostError) -> UnsafeRawBufferPointer {
+    let none = UnsafeRawBufferPointer(start: nil, count: 0)
+    switch self {
+    case .memtable(let memtable, _):
+      guard memtable.hasVector(row: row, field: field) else { return none }
+      let graph = memtable.graphs[field]
+      return UnsafeRawBufferPointer(start: graph.vector(UInt32(row)), count: graph.shape.rowBytes)
+    case .segment(let segment):
+      let vectors = segment.fields[field]
+      guard let node = try vectors.rows.node(ofRow: row) else { return none }
+      return UnsafeRawBufferPointer(
+        start: try vectors.graph.mappedVector(node), count: vectors.graph.layout.shape.rowBytes)
+    }
+  }
+
   /// The stored bytes of a row's vector; nil when it has none of this field.
   func vectorBytes(_ row: Int, field: Int) async throws(RoostError) -> [UInt8]? {
     switch self {

@@ -9,30 +9,29 @@ struct PreparedSearch: Sendable {
   /// The vector field to search.
   var field: Int
   var filter: NativeFilter?
-  /// Further conditions, such as user code.
-  var conditions: [any CandidateFilter]
+  var code = QueryCode()
   /// Per source, which rows the indexes name for the filter, if that is known.
   var matches: [SourceMatch]?
 }
 
-/// Makes the further conditions of a query, such as user code, when the query's turn has come.
-public typealias FilterMaker = @Sendable () throws(RoostError) -> [any CandidateFilter]
+/// Makes the user code of a query when the query's turn has come.
+public typealias QueryCodeMaker = @Sendable () throws(RoostError) -> QueryCode
 
 extension Collection {
   /// Answers up to `Limits.batchQueriesMax` queries as of one snapshot, in less time than one by one.
-  /// - Parameter filters: for each query its further conditions, or nil; empty: none.
+  /// - Parameter code: for each query its user code, or nil; empty: none.
   /// - Throws: what `search` throws, for a query that fails.
   public func search(
-    _ queries: [SearchQuery], filters: [FilterMaker?] = []
+    _ queries: [SearchQuery], code: [QueryCodeMaker?] = []
   ) async throws(RoostError) -> [[SearchHit]] {
-    try await explainedSearch(queries, filters: filters).map(\.hits)
+    try await explainedSearch(queries, code: code).map(\.hits)
   }
 
   /// `search`, with an account of how the hits of those queries were found that ask for it.
   public func explainedSearch(
-    _ queries: [SearchQuery], filters: [FilterMaker?] = []
+    _ queries: [SearchQuery], code: [QueryCodeMaker?] = []
   ) async throws(RoostError) -> [SearchOutcome] {
-    precondition(filters.isEmpty || filters.count == queries.count)
+    precondition(code.isEmpty || code.count == queries.count)
     try beginReading()
     defer { readers.leave() }
     guard queries.count <= Limits.batchQueriesMax else {
@@ -42,7 +41,7 @@ extension Collection {
     }
     for query in queries { try query.validate() }
     let snapshot = snapshot()
-    let (prepared, classes) = try prepare(queries, filters, snapshot)
+    let (prepared, classes) = try prepare(queries, code, snapshot)
     var answers = [SearchOutcome?](repeating: nil, count: queries.count)
     for members in classes where snapshot.isInMemory {
       let scans = members.filter { BlockScan.takes(queries[$0]) }
@@ -59,7 +58,7 @@ extension Collection {
       while let position = work.next() {
         let index = rest[position]
         var search = prepared[index]
-        if !filters.isEmpty, let make = filters[index] { search.conditions = try make() }
+        if !code.isEmpty, let make = code[index] { search.code = try make() }
         found.append((index, try await self.run(search, snapshot)))
         // Whoever else is on this executor.
         await Task.yield()
@@ -71,9 +70,9 @@ extension Collection {
   }
 
   /// Compiles each filter once and asks the indexes about it once. Queries of one class have the same field
-  /// and the same filter, or none, and no other conditions.
+  /// and the same filter, or none, and no user code.
   private func prepare(
-    _ queries: [SearchQuery], _ filters: [FilterMaker?], _ snapshot: Snapshot
+    _ queries: [SearchQuery], _ code: [QueryCodeMaker?], _ snapshot: Snapshot
   ) throws(RoostError) -> (prepared: [PreparedSearch], classes: [[Int]]) {
     // Exact answers must not depend on what memtables remember.
     let remembers = !queries.contains { $0.exact }
@@ -95,14 +94,13 @@ extension Collection {
         known.append((query.filter, native, matches))
       }
       let field = try schema.index(ofField: query.using, at: "search.using")
-      if filters.isEmpty || filters[index] == nil {
+      if code.isEmpty || code[index] == nil {
         while classes[field].count <= place { classes[field].append([]) }
         classes[field][place].append(index)
       }
       prepared.append(
         PreparedSearch(
-          query: query, field: field, filter: known[place].native, conditions: [],
-          matches: known[place].matches))
+          query: query, field: field, filter: known[place].native, matches: known[place].matches))
     }
     return (prepared, classes.flatMap { $0 })
   }

@@ -69,7 +69,7 @@ final class BlockScan {
 
   /// Whether a query can take part.
   static func takes(_ query: SearchQuery) -> Bool {
-    guard query.exact, !query.explain, case .nearest = query.form else { return false }
+    guard query.exact, !query.explain, query.score == nil, case .nearest = query.form else { return false }
     if case .recommend(let examples) = query.target { return examples.strategy == .averageVector }
     return true
   }

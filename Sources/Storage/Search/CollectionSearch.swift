@@ -14,12 +14,12 @@ public struct SearchOutcome: Sendable {
 
 extension Collection {
   /// Searches near a target; what the hits are is the query's form.
-  /// - Parameter filters: further conditions, such as user code, beside `query.filter`.
+  /// - Parameter code: further conditions beside `query.filter`, and the scorer that `query.score` speaks of.
   /// - Throws: `.invalidArgument` for a vector that does not fit, `.notFound` for an unknown record.
-  public func search(_ query: SearchQuery, filters: [any CandidateFilter] = []) async throws(RoostError)
+  public func search(_ query: SearchQuery, code: QueryCode = QueryCode()) async throws(RoostError)
     -> [SearchHit]
   {
-    let hits = try await explainedSearch(query, filters: filters).hits
+    let hits = try await explainedSearch(query, code: code).hits
     // A search of what is in memory never suspends; a program that does nothing but search must leave its
     // threads to its writers now and then.
     await Task.yield()
@@ -28,23 +28,23 @@ extension Collection {
 
   /// `search`, with an account of how the hits were found.
   public func explainedSearch(
-    _ query: SearchQuery, filters: [any CandidateFilter] = []
+    _ query: SearchQuery, code: QueryCode = QueryCode()
   ) async throws(RoostError) -> SearchOutcome {
-    try await explainedSearch(query, filters: filters, forcing: nil)
+    try await explainedSearch(query, code: code, forcing: nil)
   }
 
   /// - Parameter forced: how to search sources that allow it, in place of what the planner thinks best.
   func explainedSearch(
-    _ query: SearchQuery, filters: [any CandidateFilter] = [], forcing forced: SearchExplanation.Method?
+    _ query: SearchQuery, code: QueryCode = QueryCode(), forcing forced: SearchExplanation.Method?
   ) async throws(RoostError) -> SearchOutcome {
     try beginReading()
     defer { readers.leave() }
-    return try await explainedSearch(query, filters: filters, forcing: forced, in: snapshot())
+    return try await explainedSearch(query, code: code, forcing: forced, in: snapshot())
   }
 
   /// The same in a snapshot that the caller keeps readable.
   func explainedSearch(
-    _ query: SearchQuery, filters: [any CandidateFilter], forcing forced: SearchExplanation.Method?,
+    _ query: SearchQuery, code: QueryCode, forcing forced: SearchExplanation.Method?,
     in snapshot: Snapshot
   ) async throws(RoostError) -> SearchOutcome {
     try query.validate()
@@ -53,7 +53,7 @@ extension Collection {
     let filter = try query.filter.map { (filter) throws(RoostError) in try NativeFilter(filter) }
     let field = try schema.index(ofField: query.using, at: "search.using")
     return try await run(
-      PreparedSearch(query: query, field: field, filter: filter, conditions: filters), snapshot,
+      PreparedSearch(query: query, field: field, filter: filter, code: code), snapshot,
       forcing: forced)
   }
 
@@ -69,6 +69,17 @@ extension Collection {
       clock: runtime.clock)
     run.forced = forced
     var hits: [SearchHit] = []
+    if let call = query.score {
+      guard let scorer = search.code.scorer else {
+        throw RoostError(
+          .invalidArgument, "a scorer must be at hand before it can score", at: "search.score",
+          remedy: "search through a node that has the module")
+      }
+      let scored = try await run.scored(query.form, call, by: scorer)
+      hits = try await fetch(scored.map(\.found), query, snapshot)
+      for index in hits.indices { hits[index].score = scored[index].score }
+      return SearchOutcome(hits: hits, explanation: explanation(of: run, since: start))
+    }
     switch query.form {
     case .nearest(let k): hits = try await fetch(try await run.best(k), query, snapshot)
     case .range(let radius, let limit):
@@ -83,9 +94,13 @@ extension Collection {
       hits = try await fetch(grouped.map(\.found), query, snapshot)
       for index in hits.indices { hits[index].group = grouped[index].key.value }
     }
+    return SearchOutcome(hits: hits, explanation: explanation(of: run, since: start))
+  }
+
+  private func explanation(of run: SearchRun, since start: UInt64) -> SearchExplanation {
     var explanation = run.explanation
     explanation.micros = Int((runtime.clock.monotonicNanos() - start) / 1000)
-    return SearchOutcome(hits: hits, explanation: explanation)
+    return explanation
   }
 
   func fetch(

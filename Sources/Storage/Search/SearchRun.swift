@@ -64,7 +64,7 @@ struct SearchRun {
     field = search.field
     self.snapshot = snapshot
     filter = search.filter
-    conditions = search.conditions
+    conditions = search.code.filters
     matches = search.matches
     self.clock = clock
     self.target = target

@@ -14,21 +14,24 @@ extension WasmModule {
 
   /// One vector of `dimension` floats for each input, in order.
   ///
-  /// `deadlineMs` bounds the whole call; each batch is bounded by `WasmLimits.embedDeadlineMs` as well.
+  /// `nowMicros` is what the guest's clock says. `deadlineMs` bounds the whole call; each batch is bounded by `WasmLimits.embedDeadlineMs` as well.
   /// Throws `.invalidArgument` when the module is no embedder, or none of such inputs, `.limitExceeded` for an
   /// input that is too long, `.deadlineExceeded` when `deadlineMs` has passed, `.moduleFailed` when the module
   /// fails, `.overloaded` when too many instances are alive.
-  public func embed(_ inputs: [EmbedderInput], deadlineMs: Int) throws(RoostError) -> [[Float]] {
+  public func embed(
+    _ inputs: [EmbedderInput], nowMicros: Int64 = 0, deadlineMs: Int
+  ) throws(RoostError) -> [[Float]] {
     guard let dimension else {
       throw RoostError(
-        .invalidArgument, "module '\(name)' is a \(kind), not an embedder", at: "module \(name)")
+        .invalidArgument, "module '\(name)' is \(kind.withArticle), not an embedder", at: "module \(name)")
     }
     for (index, input) in inputs.enumerated() {
       try input.validate(at: "module \(name), input \(index)")
       try requireTaking(input)
     }
     let idle = code.engine.embedders.take(of: code)
-    let instance = if let idle { idle } else { try WasmInstance(code: code) }
+    let instance = if let idle { idle } else { try WasmInstance(code: code, nowMicros: nowMicros) }
+    instance.nowMicros = nowMicros
     defer { code.engine.embedders.give(instance) }
 
     let limits = code.engine.limits

@@ -8,6 +8,10 @@ public enum WasmModuleKind: String, Sendable {
   case filter
   /// Batches of texts or of bytes to vectors.
   case embedder
+  /// Batches of candidates to numbers that order them.
+  case scorer
+  /// Batches of payloads to attributes derived from them.
+  case transform
 }
 
 enum GuestABI {
@@ -19,6 +23,10 @@ enum GuestABI {
   static let filter = "roost_filter"
   static let embed = "roost_embed"
   static let embedBytes = "roost_embed_bytes"
+  static let score = "roost_score"
+  static let transform = "roost_transform"
+  static let query = "roost_query"
+  static let vector = "roost_vector"
   static let dimension = "roost_dimension"
   static let configure = "roost_configure"
   static let fields = "roost_fields"
@@ -31,6 +39,7 @@ enum GuestABI {
   /// What a module may import, by "module.name".
   private static let imports: [String: FunctionType] = {
     var imports = ["\(importModule).\(log)": logType]
+    for (name, type) in QueryImports.types { imports["\(importModule).\(name)"] = type }
     for (name, type) in TensorImports.types { imports["\(TensorImports.module).\(name)"] = type }
     return imports
   }()
@@ -41,6 +50,8 @@ enum GuestABI {
   static let unwritten: UInt8 = 0xff
   /// Bytes that `roost_fields` may return.
   static let fieldsBytesMax = 4_096
+  /// What `roost_vector` calls the field that is searched.
+  static let searchedVector = "*"
 
   private static let batchType = FunctionType([.i32, .i32, .i32], [.i32])
   private static let types: [(name: String, type: FunctionType)] = [
@@ -49,9 +60,13 @@ enum GuestABI {
     (filter, batchType),
     (embed, batchType),
     (embedBytes, batchType),
+    (score, batchType),
+    (transform, batchType),
     (dimension, FunctionType([], [.i32])),
     (configure, FunctionType([.i32, .i32], [.i32])),
     (fields, FunctionType([], [.i64])),
+    (vector, FunctionType([], [.i64])),
+    (query, batchType),
     (message, FunctionType([], [.i64])),
     (initialize, FunctionType([])),
   ]
@@ -99,7 +114,7 @@ enum GuestABI {
     }
     for name in [abi, buffer] where !present.contains(name) { throw refuse("does not export '\(name)'") }
     let kinds: [(kind: WasmModuleKind, exports: [String])] = [
-      (.filter, [filter]), (.embedder, [embed, embedBytes]),
+      (.filter, [filter]), (.embedder, [embed, embedBytes]), (.scorer, [score]), (.transform, [transform]),
     ]
     let found = kinds.compactMap { kind, exports in
       exports.first(where: present.contains).map { (kind: kind, export: $0) }

@@ -2,91 +2,53 @@
 
 import Core
 
-/// The filter of one query. Every instance is new and dies with the query, so nothing that a guest
-/// remembers leaks from one query into another; a trap ends this query alone.
 final class WasmFilter: CandidateFilter {
-  private let code: ModuleCode
-  private let parameters: [UInt8]
-  /// Configured instances: one, unless the query runs on several threads.
-  private let pool: InstancePool
-  private let projection: PayloadProjection?
+  private let guest: CandidateGuest
 
   var preferredBatch: Int { 64 }
+  var readsVector: Int? { guest.vector }
 
-  init(code: ModuleCode, parameters: Payload) throws(RoostError) {
-    self.code = code
-    self.parameters = parameters.encoded
-    pool = InstancePool(idlePerModuleMax: code.engine.limits.idleInstancesPerModuleMax)
-    guard self.parameters.count <= Limits.payloadBytesMax else {
-      throw RoostError(
-        .limitExceeded,
-        "parameters of \(self.parameters.count) bytes, the limit is \(Limits.payloadBytesMax)",
-        at: "module \(code.name)")
-    }
-    let first = try WasmFilter.start(code, self.parameters)
-    projection = try first.declaredFields().map { PayloadProjection(fields: $0) }
-    pool.give(first)
-  }
-
-  private static func start(_ code: ModuleCode, _ parameters: [UInt8]) throws(RoostError) -> WasmInstance {
-    let instance = try WasmInstance(code: code)
-    try instance.configure(parameters)
-    return instance
+  init(code: ModuleCode, parameters: Payload, context: GuestContext) throws(RoostError) {
+    guest = try CandidateGuest(code: code, parameters: parameters, context: context)
   }
 
   func evaluate(
     _ batch: CandidateBatch, verdicts: UnsafeMutableBufferPointer<Bool>
   ) throws(RoostError) {
-    let payloads = batch.payloads
-    precondition(payloads.count == verdicts.count)
-    let idle = pool.take(of: code)
-    let instance = if let idle { idle } else { try WasmFilter.start(code, parameters) }
-    defer { pool.give(instance) }
-
-    let limits = code.engine.limits
+    precondition(batch.count == verdicts.count)
+    let instance = try guest.take()
+    defer { guest.give(instance) }
+    try guest.introduce(instance, target: [])
+    let items = CandidateGuest.Items(
+      payloads: batch.payloads, vectors: batch.vectors,
+      distances: UnsafeBufferPointer(start: nil, count: 0))
     var start = 0
-    while start < payloads.count {
-      var end = start
-      var bytes = 0
-      while end < payloads.count, end - start < limits.filterBatchMax {
-        let count = max(1, payloads[end].count)
-        guard end == start || bytes + count <= limits.callBytesMax else { break }
-        bytes += count
-        end += 1
-      }
+    while start < batch.count {
+      let (end, bytes) = guest.batchEnd(items, from: start)
       try run(
-        instance, UnsafeBufferPointer(rebasing: payloads[start..<end]), itemBytes: bytes,
+        instance, items.slice(start..<end), payloadBytes: bytes,
         UnsafeMutableBufferPointer(rebasing: verdicts[start..<end]))
       start = end
     }
   }
 
   private func run(
-    _ instance: WasmInstance, _ payloads: UnsafeBufferPointer<UnsafeRawBufferPointer>, itemBytes: Int,
+    _ instance: WasmInstance, _ items: CandidateGuest.Items, payloadBytes: Int,
     _ verdicts: UnsafeMutableBufferPointer<Bool>
   ) throws(RoostError) {
-    let count = payloads.count
-    let layout = BatchLayout(count: count, itemBytes: itemBytes, outputBytes: count)
-    let (address, bytes) = try instance.buffer(atLeast: layout.byteCount)
-    var writer = BatchWriter(bytes, layout: layout)
-    if let projection {
-      for payload in payloads { writer.append(count: try projection.copy(payload, into: writer.room)) }
-    } else {
-      for payload in payloads { writer.append(payload) }
-    }
-    UnsafeMutableRawBufferPointer(rebasing: bytes[layout.outputOffset..<layout.byteCount])
-      .initializeMemory(as: UInt8.self, repeating: GuestABI.unwritten)
-
+    let count = verdicts.count
+    let (input, address) = try guest.write(items, payloadBytes: payloadBytes, outputBytes: 1, to: instance)
     let output = try instance.runBatch(
-      input: address, count: count, output: layout.outputAddress(address), outputBytes: count,
-      deadlineMs: code.engine.limits.filterDeadlineMs)
+      input: input, count: count, output: address, outputBytes: count,
+      deadlineMs: guest.code.engine.limits.filterDeadlineMs)
     var seen: UInt8 = 0
     for index in 0..<count {
       seen |= output[index]
       verdicts[index] = output[index] == 1
     }
     if seen > 1, let bad = output.firstIndex(where: { $0 > 1 }) {
-      throw code.failure("gave verdict \(output[bad]) for candidate \(bad) of \(count); it must be 0 or 1")
+      throw guest.code.failure(
+        "gave verdict \(output[bad]) for candidate \(bad) of \(count); it must be 0 or 1")
     }
   }
 }

@@ -8,10 +8,21 @@ final class GuestHost {
   let log: GuestLog
   let capabilities: WasmCapabilities
   let scratch = TensorScratch()
+  /// The values published with the module.
+  let state: GuestState
+  /// The query's reading of the clock.
+  var nowMicros: Int64
+  /// Of the query's random numbers.
+  let seed: UInt64
 
-  init(log: GuestLog, capabilities: WasmCapabilities) {
+  init(
+    log: GuestLog, capabilities: WasmCapabilities, state: GuestState, nowMicros: Int64, seed: UInt64
+  ) {
     self.log = log
     self.capabilities = capabilities
+    self.state = state
+    self.nowMicros = nowMicros
+    self.seed = seed
   }
 
   /// The host of the guest that is calling, and its memory; nil for a guest without one.

@@ -57,6 +57,7 @@ public final class WasmEngine: @unchecked Sendable {
     }
     self.ticker = ticker
     GuestLog.define(in: linker)
+    QueryImports.define(in: linker)
     TensorImports.define(in: linker)
   }
 
@@ -119,11 +120,13 @@ public final class WasmEngine: @unchecked Sendable {
 
   /// Compiles and checks a module; takes about a second per megabyte of code, on the calling thread.
   ///
+  /// - Parameter state: what guests with the key-value capability find by key; as limited as a payload.
+  ///
   /// Throws `.invalidArgument` when the bytes are not a module that keeps the guest ABI, `.limitExceeded`
   /// when it is too big, `.moduleFailed` when its own start-up code fails, `.overloaded` when too many
   /// instances are alive.
   public func compile(
-    _ bytes: [UInt8], name: String, capabilities: WasmCapabilities = [.log, .tensor]
+    _ bytes: [UInt8], name: String, capabilities: WasmCapabilities = .usual, state: Payload = Payload()
   ) throws(RoostError) -> WasmModule {
     try validateName(name, what: "module")
     guard bytes.count <= limits.moduleBytesMax else {
@@ -160,7 +163,7 @@ public final class WasmEngine: @unchecked Sendable {
     return try WasmModule(
       code: ModuleCode(
         engine: self, template: template, name: name, kind: kind, exports: exports,
-        capabilities: capabilities))
+        capabilities: capabilities, state: state.fields.isEmpty ? .empty : GuestState(state)))
   }
 
   /// Counts an instance in, at the cost of an idle one if need be; throws `.overloaded` when there are as

@@ -26,12 +26,18 @@ public struct WasmLimits: Sendable, Equatable {
   public var setupDeadlineMs = 100
   /// One `roost_filter` call, that is one batch of candidates.
   public var filterDeadlineMs = 100
-  /// One `roost_embed` call, that is one batch of texts.
+  /// One `roost_score` call, that is one batch of candidates.
+  public var scoreDeadlineMs = 100
+  /// One `roost_transform` call, that is one batch of payloads.
+  public var transformDeadlineMs = 100
+  /// One `roost_embed` call, that is one batch of texts, or one of `roost_embed_bytes`.
   public var embedDeadlineMs = 1_000
-  /// Candidates that the host hands over in one call.
+  /// Candidates that the host hands over in one call of a filter or a scorer.
   public var filterBatchMax = 1_024
   /// Texts that the host hands over in one call.
   public var embedBatchMax = 64
+  /// Payloads that the host hands over in one call of a transform.
+  public var transformBatchMax = 256
   /// Input bytes of one call; a batch with more is split.
   public var callBytesMax = 4 * 1024 * 1024
   public var declaredFieldsMax = 32

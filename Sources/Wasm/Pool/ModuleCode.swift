@@ -13,11 +13,12 @@ final class ModuleCode: @unchecked Sendable {
   /// The exports of the ABI that this module has.
   let exports: Set<String>
   let capabilities: WasmCapabilities
+  let state: GuestState
 
   /// Takes ownership of `template`.
   init(
     engine: WasmEngine, template: OpaquePointer, name: String, kind: WasmModuleKind, exports: Set<String>,
-    capabilities: WasmCapabilities
+    capabilities: WasmCapabilities, state: GuestState
   ) {
     self.engine = engine
     self.template = template
@@ -25,6 +26,7 @@ final class ModuleCode: @unchecked Sendable {
     self.kind = kind
     self.exports = exports
     self.capabilities = capabilities
+    self.state = state
   }
 
   deinit { wasmtime_instance_pre_delete(template) }

@@ -11,12 +11,12 @@ private final class GuestStore {
   let host: GuestHost
   let deadline = GuestDeadline()
 
-  init(code: ModuleCode) throws(RoostError) {
+  init(code: ModuleCode, nowMicros: Int64, seed: UInt64) throws(RoostError) {
     engine = code.engine
     try engine.admitInstance(of: code.name)
     host = GuestHost(
       log: GuestLog(module: code.name, sink: engine.log, lineBytesMax: engine.limits.messageBytesMax),
-      capabilities: code.capabilities)
+      capabilities: code.capabilities, state: code.state, nowMicros: nowMicros, seed: seed)
     guard let store = wasmtime_store_new(engine.engine, Unmanaged.passUnretained(host).toOpaque(), nil) else {
       engine.releaseInstance()
       throw code.failure("could not get a store")
@@ -52,11 +52,17 @@ final class WasmInstance: @unchecked Sendable {
   private var bufferBytes = 0
   /// Set by a trap: the guest's state is undefined and the instance must not be used again.
   private(set) var isBroken = false
+  /// Whether it has been told what is searched near, or does not care.
+  private(set) var knowsQuery: Bool
 
   /// Instantiates, runs the guest's start-up code and checks its ABI version.
-  init(code: ModuleCode) throws(RoostError) {
+  /// - Parameter seed: of its random numbers.
+  init(
+    code: ModuleCode, nowMicros: Int64 = 0, seed: UInt64 = fnv1a([])
+  ) throws(RoostError) {
     self.code = code
-    owner = try GuestStore(code: code)
+    knowsQuery = !code.exports.contains(GuestABI.query)
+    owner = try GuestStore(code: code, nowMicros: nowMicros, seed: seed)
     context = wasmtime_store_context(owner.store)
     slots = .allocate(capacity: 4)
     slots.initialize(repeating: wasmtime_val_raw_t(), count: 4)
@@ -75,6 +81,8 @@ final class WasmInstance: @unchecked Sendable {
     bufferFunction = try function(GuestABI.buffer)
     switch code.kind {
     case .filter: batchFunction = try function(GuestABI.filter)
+    case .scorer: batchFunction = try function(GuestABI.score)
+    case .transform: batchFunction = try function(GuestABI.transform)
     case .embedder:
       if code.exports.contains(GuestABI.embed) { batchFunction = try function(GuestABI.embed) }
       if code.exports.contains(GuestABI.embedBytes) { bytesFunction = try function(GuestABI.embedBytes) }
@@ -106,6 +114,12 @@ final class WasmInstance: @unchecked Sendable {
 
   private func function(_ name: String) throws(RoostError) -> wasmtime_func_t {
     try export(name, kind: UInt8(WASMTIME_EXTERN_FUNC)).of.func
+  }
+
+  /// What `roost.clock` says from now on; for instances that serve call after call.
+  var nowMicros: Int64 {
+    get { owner.host.nowMicros }
+    set { owner.host.nowMicros = newValue }
   }
 
   // MARK: Calls
@@ -188,6 +202,8 @@ final class WasmInstance: @unchecked Sendable {
     let name =
       switch code.kind {
       case .filter: GuestABI.filter
+      case .scorer: GuestABI.score
+      case .transform: GuestABI.transform
       case .embedder: asBytes ? GuestABI.embedBytes : GuestABI.embed
       }
     slots[0].i32 = Int32(bitPattern: input)
@@ -233,6 +249,24 @@ final class WasmInstance: @unchecked Sendable {
     }
   }
 
+  /// Tells the guest what is searched near (empty: no single vector) and the dimension of the candidates' vectors
+  /// (0: they come without).
+  func introduce(target: [Float], dimension: Int) throws(RoostError) {
+    let (address, bytes) = try buffer(atLeast: target.count * MemoryLayout<Float>.size)
+    target.withUnsafeBytes { bytes.copyMemory(from: $0) }
+    slots[0].i32 = Int32(bitPattern: address)
+    slots[1].i32 = Int32(target.count)
+    slots[2].i32 = Int32(dimension)
+    try call(GuestABI.query, deadlineMs: code.engine.limits.setupDeadlineMs)
+    let status = slots[0].i32
+    guard status >= 0 else {
+      throw RoostError(
+        .invalidArgument, "module '\(code.name)' refused the query: \(try message(status: status))",
+        at: "module \(code.name)")
+    }
+    knowsQuery = true
+  }
+
   func dimension() throws(RoostError) -> Int {
     try call(GuestABI.dimension, deadlineMs: code.engine.limits.setupDeadlineMs)
     let dimension = Int(slots[0].i32)
@@ -263,6 +297,18 @@ final class WasmInstance: @unchecked Sendable {
     return fields
   }
 
+  /// The vector field whose vectors the guest wants to see, as configured; nil for none.
+  func declaredVector() throws(RoostError) -> String? {
+    guard code.exports.contains(GuestABI.vector) else { return nil }
+    try call(GuestABI.vector, deadlineMs: code.engine.limits.setupDeadlineMs)
+    let text = try span(slots[0].i64, atMost: Limits.nameBytesMax, of: GuestABI.vector)
+    guard text.count > 0 else { return nil }
+    guard let name = String(validating: text, as: UTF8.self) else {
+      throw code.failure("returned a vector's name that is not valid UTF-8")
+    }
+    return name
+  }
+
   /// The guest's own words about a negative status.
   private func message(status: Int32) throws(RoostError) -> String {
     guard code.exports.contains(GuestABI.message) else { return "status \(status)" }
@@ -281,9 +327,14 @@ final class WasmInstance: @unchecked Sendable {
     guard count <= limit else {
       throw code.failure("returned \(count) bytes from \(name), the limit is \(limit)")
     }
+    return try self.bytes(at: address, count: UInt32(count), from: name)
+  }
+
+  /// Bytes of the guest's memory, valid until it runs again.
+  func bytes(at address: UInt32, count: UInt32, from name: String) throws(RoostError) -> UnsafeRawBufferPointer {
     guard count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
     let view = GuestMemory(context, &memory)
-    guard let bytes = view.bytes(at: address, count: count) else {
+    guard let bytes = view.bytes(at: address, count: Int(count)) else {
       throw code.failure(
         "returned \(count) bytes at \(address) from \(name), outside its memory of \(view.byteCount) bytes")
     }

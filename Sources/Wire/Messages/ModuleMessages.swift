@@ -6,6 +6,8 @@ import Core
 public enum ModuleKind: UInt8, Sendable, CaseIterable {
   case filter = 1
   case embedder = 2
+  case scorer = 3
+  case transform = 4
 
   public var name: String { "\(self)" }
 }

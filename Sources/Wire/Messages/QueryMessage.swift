@@ -14,7 +14,8 @@ private struct QueryFlags: OptionSet {
   static let excluded = QueryFlags(rawValue: 64)
   static let explain = QueryFlags(rawValue: 128)
   static let using = QueryFlags(rawValue: 256)
-  static let known = QueryFlags(rawValue: 511)
+  static let score = QueryFlags(rawValue: 512)
+  static let known = QueryFlags(rawValue: 1023)
 }
 
 private enum TargetTag {
@@ -49,6 +50,7 @@ extension SearchQuery {
     if !excluded.isEmpty { flags.insert(.excluded) }
     if explain { flags.insert(.explain) }
     if !using.isEmpty { flags.insert(.using) }
+    if score != nil { flags.insert(.score) }
     body.bytes.u16(flags.rawValue)
     form.encode(into: &body)
     target.encode(into: &body)
@@ -63,6 +65,12 @@ extension SearchQuery {
       for id in excluded { id.encode(into: &body.bytes) }
     }
     if !using.isEmpty { body.bytes.string(using) }
+    if let score {
+      body.bytes.string(score.module)
+      score.parameters.encode(into: &body.bytes)
+      body.bytes.f32(score.weight)
+      body.clamped(score.candidates ?? 0)
+    }
   }
 
   package init(from body: inout BodyReader) throws(RoostError) {
@@ -97,9 +105,19 @@ extension SearchQuery {
         throw RoostError(.corrupted, "an empty name of a vector field", at: "byte \(body.fixed.offset)")
       }
     }
+    var score: ScoreCall?
+    if flags.contains(.score) {
+      let module = try body.fixed.string("module name", atMost: Limits.nameBytesMax)
+      let parameters = try body.payload()
+      let weight = try body.fixed.f32()
+      let candidates = try body.fixed.count("candidates", atMost: Limits.kMax)
+      score = ScoreCall(
+        module: module, parameters: parameters, weight: weight,
+        candidates: candidates == 0 ? nil : candidates)
+    }
     self.init(
       target: target, form: form, effort: effort, exact: flags.contains(.exact), filter: filter,
-      module: module, excluded: excluded, includePayload: flags.contains(.payload),
+      module: module, score: score, excluded: excluded, includePayload: flags.contains(.payload),
       includeVector: flags.contains(.vector), explain: flags.contains(.explain), using: using)
   }
 }
@@ -218,22 +236,25 @@ extension SearchHit {
   package func encode(into body: inout BodyWriter) {
     id.encode(into: &body.bytes)
     body.bytes.f32(distance)
-    body.bytes.u8((payload == nil ? 0 : 1) | (vector == nil ? 0 : 2) | (group == nil ? 0 : 4))
+    body.bytes.u8(
+      (payload == nil ? 0 : 1) | (vector == nil ? 0 : 2) | (group == nil ? 0 : 4) | (score == nil ? 0 : 8))
     payload?.encode(into: &body.bytes)
     if let vector { body.vector(vector) }
     group?.encode(into: &body.bytes)
+    if let score { body.bytes.f32(score) }
   }
 
   package init(from body: inout BodyReader) throws(RoostError) {
     let id = try RecordID(from: &body.fixed)
     let distance = try body.fixed.f32()
     let flags = try body.fixed.u8()
-    guard flags <= 7 else {
+    guard flags <= 15 else {
       throw RoostError(.corrupted, "unknown hit flags \(flags)", at: "byte \(body.fixed.offset - 1)")
     }
     let payload = flags & 1 != 0 ? try body.payload() : nil
     let vector = flags & 2 != 0 ? try body.vector() : nil
     let group = flags & 4 != 0 ? try Value(from: &body.fixed) : nil
-    self.init(id: id, distance: distance, group: group, payload: payload, vector: vector)
+    let score = flags & 8 != 0 ? try body.fixed.f32() : nil
+    self.init(id: id, distance: distance, score: score, group: group, payload: payload, vector: vector)
   }
 }

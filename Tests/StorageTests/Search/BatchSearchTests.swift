@@ -41,8 +41,8 @@ import Testing
     for _ in 0..<20 { try await world.change() }
     let target = SearchTarget.vector(world.random.vector(world.schema))
     let query = SearchQuery(target: target, k: 20, exact: true)
-    let filters: [FilterMaker?] = [nil, { [Nothing()] }, nil]
-    let answers = try await world.collection.search([query, query, query], filters: filters)
+    let code: [QueryCodeMaker?] = [nil, { QueryCode(filters: [Nothing()]) }, nil]
+    let answers = try await world.collection.search([query, query, query], code: code)
     #expect(answers[0].count == 20 && answers[1] == [] && answers[2] == answers[0])
     try await world.collection.close()
   }

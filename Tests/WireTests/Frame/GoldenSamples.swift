@@ -9,7 +9,11 @@ enum GoldenSamples {
     dimension: 3, element: .f32, metric: .cosine, degree: 32, buildEffort: 100, layout: .compact,
     recall: RecallTarget(share: 0.99),
     embedder: EmbedderReference(module: "ngrams", sourceField: "text"),
-    indexing: .fields(["text", "c"]))
+    indexing: .fields(["text", "c"]),
+    transforms: [
+      TransformReference(module: "language", parameters: Payload(["field": .string("text")])),
+      TransformReference(module: "units"),
+    ])
   static let films = CollectionSchema(
     fields: [
       VectorField(name: "title", dimension: 3, metric: .cosine),
@@ -145,6 +149,19 @@ enum GoldenSamples {
           ]))
     ),
     (
+      "search-scored",
+      .search(
+        SearchRequest(
+          collection: "books",
+          queries: [
+            SearchQuery(
+              target: .vector(vector), k: 5, module: ModuleCall(module: "cheap"),
+              score: ScoreCall(
+                module: "popular", parameters: Payload(["field": .string("n")]), weight: 0.25, candidates: 40)
+            ), SearchQuery(target: .record(.number(3)), score: ScoreCall(module: "fresh"), using: "image"),
+          ]))
+    ),
+    (
       "search-forms",
       .search(
         SearchRequest(
@@ -240,7 +257,7 @@ enum GoldenSamples {
           hits: [
             [
               SearchHit(id: .number(1), distance: 0.25, payload: payload),
-              SearchHit(id: .key("a"), distance: 1.5, vector: vector),
+              SearchHit(id: .key("a"), distance: 1.5, score: -0.5, vector: vector),
             ], [],
           ], modules: [ModuleVersion(name: "cheap", sha256: digest)],
           coverage: Coverage(shardsAnswered: 1, shardsTotal: 1),

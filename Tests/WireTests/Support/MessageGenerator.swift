@@ -145,7 +145,8 @@ struct MessageGenerator {
       embedder: maybe {
         EmbedderReference(
           module: $0.name(), sourceField: "f" + $0.text(), vectorField: fields[$0.below(count)].name)
-      }, indexing: flip() ? .all : flip() ? .none : .fields((0..<below(4)).map { "field\($0)" }))
+      }, indexing: flip() ? .all : flip() ? .none : .fields((0..<below(4)).map { "field\($0)" }),
+      transforms: list(upTo: 3) { TransformReference(module: $0.name(), parameters: $0.payload()) })
   }
 
   mutating func vectors() -> RecordVectors {
@@ -199,19 +200,25 @@ struct MessageGenerator {
       target: target, form: form(), effort: maybe { $0.below(Limits.effortMax) + 1 }, exact: flip(),
       filter: maybe { $0.filter() },
       module: maybe { ModuleCall(module: $0.name(), parameters: $0.payload()) },
+      score: maybe { generator in
+        ScoreCall(
+          module: generator.name(), parameters: generator.payload(), weight: Float(generator.below(9)) / 8,
+          candidates: generator.maybe { $0.below(Limits.kMax) + 1 })
+      },
       excluded: list(upTo: 3) { $0.id() }, includePayload: flip(), includeVector: flip(),
       explain: flip(), using: flip() ? name() : "")
   }
 
   mutating func hit() -> SearchHit {
     SearchHit(
-      id: id(), distance: Float(below(100_000)) / 3, group: maybe { $0.value() },
+      id: id(), distance: Float(below(100_000)) / 3, score: maybe { Float($0.below(99)) / 8 - 4 },
+      group: maybe { $0.value() },
       payload: maybe { $0.payload() }, vector: maybe { $0.vector() })
   }
 
   mutating func module() -> ModuleDescription {
     ModuleDescription(
-      name: name(), kind: ModuleKind.allCases[below(2)], byteCount: random.next(),
+      name: name(), kind: ModuleKind.allCases[below(ModuleKind.allCases.count)], byteCount: random.next(),
       sha256: String(repeating: "a", count: 64), exports: list(upTo: 4) { $0.text() })
   }
 

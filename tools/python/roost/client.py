@@ -69,7 +69,8 @@ class Client:
     def create(self, collection, dimension=None, **schema):
         """schema: element, metric, degree, build_effort; vectors={name: {"dimension": …, "element": …, …}} for named
         vectors; layout ("fast" or "compact"), recall (0.5 to 0.999); embedder=(module, source field) or (module,
-        source field, named vector); index="all", "none" or a list of the payload fields to index."""
+        source field, named vector); index="all", "none" or a list of the payload fields to index; transforms, modules
+        that derive attributes."""
         self._call("createCollection", lambda w: write_schema(w.text(collection), dimension, **schema))
 
     def drop(self, collection):

@@ -44,6 +44,7 @@ def read_schema(r):
     if mode > 2:
         raise RoostError("protocolViolation", f"unknown indexing {mode}", "message")
     schema["index"] = r.list(r.text) if mode == 2 else ("all", "none")[mode]
+    schema["transforms"] = r.list(lambda: (r.text(), r.payload()))
     return schema
 
 
@@ -62,11 +63,12 @@ def read_record(r):
 def read_hit(r):
     hit = {"id": r.id(), "distance": r.unpack("f")[0]}
     flags = r.u8()
-    if flags > 7:
+    if flags > 15:
         raise RoostError("protocolViolation", "unknown hit flags", "message")
     hit["payload"] = r.payload() if flags & 1 else None
     hit["vector"] = r.vector() if flags & 2 else None
     hit["group"] = r.value() if flags & 4 else None
+    hit["score"] = r.unpack("f")[0] if flags & 8 else None
     return hit
 
 
@@ -126,9 +128,9 @@ def read_facet(r):
 
 def read_module(r):
     name, kind = r.text(), r.u8()
-    if kind not in (1, 2):
+    if kind not in range(1, 5):
         raise RoostError("protocolViolation", "unknown module kind", "message")
-    return {"name": name, "kind": ("filter", "embedder")[kind - 1], "bytes": r.unpack("Q")[0],
+    return {"name": name, "kind": ("filter", "embedder", "scorer", "transform")[kind - 1], "bytes": r.unpack("Q")[0],
             "sha256": r.text(), "exports": r.list(r.text)}
 
 

@@ -14,9 +14,11 @@ def write_field(w, name, dimension, element="f32", metric=None, degree=32, build
     w.text(name).pack("IBBHH", dimension, ELEMENTS[element][0], METRICS[metric], degree, build_effort)
 
 
-def write_schema(w, dimension=None, vectors=None, layout="fast", recall=0.985, embedder=None, index="all", **field):
+def write_schema(w, dimension=None, vectors=None, layout="fast", recall=0.985, embedder=None, index="all",
+                 transforms=(), **field):
     """vectors: for each named vector a dict of dimension, element, metric, degree and build_effort; with a dimension,
-    the first is the unnamed one that `field` says more about."""
+    the first is the unnamed one that `field` says more about. transforms: names of modules, or pairs of a name and
+    parameters."""
     fields = list((vectors or {}).items())
     if dimension is not None:
         fields.insert(0, ("", {"dimension": dimension, **field}))
@@ -27,6 +29,8 @@ def write_schema(w, dimension=None, vectors=None, layout="fast", recall=0.985, e
         w.pack("B", 0 if index == "all" else 1)
     else:
         w.pack("B", 2).list(list(index), w.text)
+    pairs = [(part, {}) if isinstance(part, str) else part for part in transforms]
+    w.list(pairs, lambda pair: w.text(pair[0]).payload(pair[1]))
 
 
 def write_vectors(w, vectors):
@@ -76,18 +80,25 @@ def write_point(w, point):
         w.pack("B", 0).vector(point)
 
 
+def write_score(w, module, parameters=None, weight=1.0, candidates=None):
+    """A scorer that orders hits by weight × score − (1 − weight) × distance, of so many candidates."""
+    w.text(module).payload(parameters or {}).pack("f", weight).varint(candidates or 0)
+
+
 def write_query(w, vector=None, id=None, text=None, bytes=None, positive=None, negative=(),
                 strategy="average-vector", k=10, radius=None, limit=1000, diversity=None, candidates=None, group_by=None, group_size=1, effort=None,
-                exact=False, filter=None, module=None, parameters=None, exclude=(), payload=True,
+                exact=False, filter=None, module=None, parameters=None, score=None, exclude=(), payload=True,
                 with_vector=False, explain=False, using=None):
     """Near what: vector, id, text or bytes (an image or a signal for the embedder); or positive and negative, lists of points (see write_point), with a
     strategy of "average-vector" or "best-score"; `using` names the vector to search, if not the first.
 
     Which of those near: the k nearest; or with radius all within it, at most limit; or with diversity (0 to
     1, which is 1 − lambda) k of the nearest candidates that are unlike each other; or with group_by, a
-    payload field, up to group_size hits for each of k values of it."""
+    payload field, up to group_size hits for each of k values of it.
+
+    score: a dict of module, parameters, weight and candidates; see write_score."""
     flags = (exact * 1 | payload * 2 | with_vector * 4 | (effort is not None) * 8 | (filter is not None) * 16
-             | (module is not None) * 32 | bool(exclude) * 64 | explain * 128 | bool(using) * 256)
+             | (module is not None) * 32 | bool(exclude) * 64 | explain * 128 | bool(using) * 256 | (score is not None) * 512)
     w.pack("H", flags)
     if sum(form is not None for form in (radius, diversity, group_by)) > 1:
         raise RoostError("invalidArgument", "radius, diversity and group_by exclude each other", "search")
@@ -119,6 +130,8 @@ def write_query(w, vector=None, id=None, text=None, bytes=None, positive=None, n
         w.list(exclude, w.id)
     if using:
         w.text(using)
+    if score is not None:
+        write_score(w, **score)
 
 
 def write_search(w, collection, queries):

@@ -16,6 +16,7 @@ struct CreateCommand: AsyncParsableCommand {
         roost create docs --vector title:384:f32:cosine --vector image:512:i8:l2
         roost create packages --dimension 256 --metric cosine --embedder ngrams --text-field description
         roost create logs --dimension 64 --index level,host,time
+        roost create notes --dimension 384 --embedder minilm --text-field text --transform 'language={"field": "text"}'
       """)
 
   @Argument(help: "The name: letters, digits, '-', '_' and '.'.")
@@ -40,9 +41,9 @@ struct CreateCommand: AsyncParsableCommand {
   var degree = 32
   @Option(help: "Candidates looked at when a vector is linked into the graph, 16 to 1000.")
   var buildEffort = 100
-  @Option(help: "Module that turns text into vectors.")
+  @Option(help: "Module that turns text, images or other bytes into vectors.")
   var embedder: String?
-  @Option(help: "Payload field with the text for the embedder.")
+  @Option(help: "Payload field with the text, or the bytes, for the embedder.")
   var textField: String?
   @Option(
     help: ArgumentHelp(
@@ -51,6 +52,11 @@ struct CreateCommand: AsyncParsableCommand {
   var index = IndexChoice(indexing: .all)
   @Option(help: "Named vector that the embedder makes; without it, the first.")
   var embedInto: String?
+  @Option(
+    help: ArgumentHelp(
+      "A module that derives attributes of what is put, and its parameters; may be repeated.",
+      valueName: "module[={json}]"))
+  var transform: [String] = []
   @OptionGroup var node: NodeOptions
   @OptionGroup var output: OutputOptions
 
@@ -82,11 +88,26 @@ struct CreateCommand: AsyncParsableCommand {
         textField.map {
           EmbedderReference(module: module, sourceField: $0, vectorField: embedInto ?? fields[0].name)
         }
-      }, indexing: index.indexing)
+      }, indexing: index.indexing, transforms: try transforms())
     try await node.client().createCollection(name, schema: schema)
     try output.printDone(
       .object([JSON.Member("created", .string(name))] + schema.json),
       "created '\(name)': \(schema.vectorsText)")
+  }
+
+  private func transforms() throws(RoostError) -> [TransformReference] {
+    var transforms: [TransformReference] = []
+    for text in transform {
+      guard let mark = text.firstIndex(of: "=") else {
+        transforms.append(TransformReference(module: text))
+        continue
+      }
+      let json = try JSON.argument(String(text[text.index(after: mark)...]), "--transform")
+      transforms.append(
+        TransformReference(
+          module: String(text[..<mark]), parameters: try Payload(json: json, at: "--transform")))
+    }
+    return transforms
   }
 }
 

@@ -14,6 +14,7 @@ struct SearchCommand: AsyncParsableCommand {
         roost search points --vector-file queries.fbin --row 3 --exact
         roost search packages --text "edit photos" --filter 'section = "graphics" and size in 100..2000'
         roost search packages --text "edit photos" --module cheap --param budget=500
+        roost search packages --text "edit photos" --score popular --score-param field=installs --weight 0.3
         roost search packages --id gimp --fields section,size,summary
         roost search packages --id gimp --json
         roost search packages --id gimp --radius 0.4 --limit 100
@@ -35,9 +36,7 @@ struct SearchCommand: AsyncParsableCommand {
   @OptionGroup var filter: FilterOption
   @Option(help: ArgumentHelp("A record that must not be found; may be repeated.", valueName: "id"))
   var exclude: [String] = []
-  @Option(help: "A published filter module that decides about candidates.") var module: String?
-  @Option(help: ArgumentHelp("A parameter of the module; JSON, or else text.", valueName: "name=value"))
-  var param: [String] = []
+  @OptionGroup(title: "CODE OF YOUR OWN") var modules: ModuleOptions
   @Flag(help: "Show the vectors, too.") var vectors = false
   @Flag(help: "Leave the payloads out.") var noPayloads = false
   @Flag(help: "Show how each part of the collection was searched, and why so.") var explain = false
@@ -46,7 +45,6 @@ struct SearchCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    guard module != nil || param.isEmpty else { throw ValidationError("--param needs --module") }
     guard fields.fields == nil || !noPayloads else {
       throw ValidationError("--fields and --no-payloads exclude each other")
     }
@@ -63,7 +61,8 @@ struct SearchCommand: AsyncParsableCommand {
     for text in exclude { excluded.append(try RecordID(text: text)) }
     let query = SearchQuery(
       target: try await target.parsed(schema, field, collection, runtime), form: form.parsed, effort: effort,
-      exact: exact, filter: filter, module: try moduleCall(), excluded: excluded,
+      exact: exact, filter: filter, module: try modules.filterCall,
+      score: try modules.scoreCall, excluded: excluded,
       includePayload: !noPayloads, includeVector: vectors, explain: explain,
       using: using ?? "")
     try query.validate()
@@ -95,36 +94,19 @@ struct SearchCommand: AsyncParsableCommand {
   private func table(_ hits: [SearchHit], _ fields: FieldColumns?) -> Table {
     let payloads = hits.map { $0.payload ?? Payload() }
     let isGrouped = hits.contains { $0.group != nil }
+    let isScored = hits.contains { $0.score != nil }
     var table = Table(
       columns: [("", .right)] + (isGrouped ? [("group", .left)] : []) + [("id", .left), ("distance", .right)]
-        + RecordCells.columns(for: payloads, fields, vectors: vectors))
+        + (isScored ? [("score", .right)] : []) + RecordCells.columns(for: payloads, fields, vectors: vectors)
+    )
     for (rank, hit) in hits.enumerated() {
       let group = isGrouped ? [hit.group?.json.text ?? ""] : []
+      let score = isScored ? [hit.score.map { Figures.distance($0) } ?? ""] : []
       table.add(
-        [String(rank + 1)] + group + [hit.id.text, Figures.distance(hit.distance)]
+        [String(rank + 1)] + group + [hit.id.text, Figures.distance(hit.distance)] + score
           + RecordCells.cells(hit.payload, hit.vector?.json, fields))
     }
     return table
-  }
-
-  private func moduleCall() throws(RoostError) -> ModuleCall? {
-    guard let module else { return nil }
-    try validateName(module, what: "module")
-    var parameters = Payload()
-    for text in param {
-      guard let mark = text.firstIndex(of: "="), mark != text.startIndex else {
-        throw RoostError(.invalidArgument, "'\(text)' is not name=value", at: "--param")
-      }
-      let name = String(text[..<mark])
-      let value = String(text[text.index(after: mark)...])
-      if let json = try? JSON(parsing: value) {
-        parameters[name] = try Value(json: json, at: "--param \(name)")
-      } else {
-        parameters[name] = .string(value)
-      }
-    }
-    try parameters.validate()
-    return ModuleCall(module: module, parameters: parameters)
   }
 
   private func json(_ answer: SearchAnswer, _ seconds: Double) -> JSON {
@@ -132,7 +114,8 @@ struct SearchCommand: AsyncParsableCommand {
       "hits": .array(
         answer.hits[0].map { hit in
           .object([
-            "id": hit.id.json, "distance": JSON(hit.distance), "group": hit.group?.json,
+            "id": hit.id.json, "distance": JSON(hit.distance),
+            "score": hit.score.map { JSON($0) }, "group": hit.group?.json,
             "payload": hit.payload?.json, "vector": hit.vector?.json,
           ])
         }),

@@ -92,6 +92,15 @@ extension CollectionSchema {
     case .none: members.append(JSON.Member("index", .string("none")))
     case .fields(let fields): members.append(JSON.Member("index", .array(fields.map { .string($0) })))
     }
+    if !transforms.isEmpty {
+      members.append(
+        JSON.Member(
+          "transforms",
+          .array(
+            transforms.map {
+              .object(["module": .string($0.module), "parameters": $0.parameters.json])
+            })))
+    }
     return members
   }
 

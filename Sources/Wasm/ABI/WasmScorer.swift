@@ -1,0 +1,57 @@
+// A scorer module at work in one query: payloads and distances in, scores out. One instance sees all candidates,
+// nearest first.
+
+import Core
+
+final class WasmScorer: CandidateScorer {
+  private let guest: CandidateGuest
+
+  var readsVector: Int? { guest.vector }
+
+  init(code: ModuleCode, parameters: Payload, context: GuestContext) throws(RoostError) {
+    guest = try CandidateGuest(code: code, parameters: parameters, context: context)
+  }
+
+  func score(
+    _ batch: ScoreBatch, scores: UnsafeMutableBufferPointer<Float>
+  ) throws(RoostError) {
+    precondition(batch.count == scores.count)
+    let instance = try guest.take()
+    defer { guest.give(instance) }
+    try guest.introduce(instance, target: batch.target)
+    let items = CandidateGuest.Items(
+      payloads: batch.payloads, vectors: batch.vectors, distances: batch.distances)
+    var start = 0
+    while start < batch.count {
+      let (end, bytes) = guest.batchEnd(items, from: start)
+      try run(
+        instance, items.slice(start..<end), payloadBytes: bytes,
+        UnsafeMutableBufferPointer(rebasing: scores[start..<end]))
+      start = end
+    }
+  }
+
+  private func run(
+    _ instance: WasmInstance, _ items: CandidateGuest.Items, payloadBytes: Int,
+    _ scores: UnsafeMutableBufferPointer<Float>
+  ) throws(RoostError) {
+    let count = scores.count
+    let size = MemoryLayout<Float>.size
+    let (input, address) = try guest.write(
+      items, payloadBytes: payloadBytes, outputBytes: size, to: instance)
+    let output = try instance.runBatch(
+      input: input, count: count, output: address, outputBytes: count * size,
+      deadlineMs: guest.code.engine.limits.scoreDeadlineMs)
+    // −∞ is an answer; NaN and +∞ are none.
+    var isGood = true
+    for index in 0..<count {
+      let score = output.loadUnaligned(fromByteOffset: index * size, as: Float.self)
+      isGood = isGood && score < .infinity
+      scores[index] = score
+    }
+    if !isGood, let bad = scores.firstIndex(where: { !($0 < .infinity) }) {
+      let value = scores[bad].isNaN ? "NaN" : "infinity"
+      throw guest.code.failure("gave \(value) as the score of candidate \(bad) of \(count)")
+    }
+  }
+}
