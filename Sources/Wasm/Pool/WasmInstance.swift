@@ -331,12 +331,15 @@ final class WasmInstance: @unchecked Sendable {
   }
 
   /// Bytes of the guest's memory, valid until it runs again.
-  func bytes(at address: UInt32, count: UInt32, from name: String) throws(RoostError) -> UnsafeRawBufferPointer {
+  func bytes(at address: UInt32, count: UInt32, from name: String) throws(RoostError)
+    -> UnsafeRawBufferPointer
+  {
     guard count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
     let view = GuestMemory(context, &memory)
     guard let bytes = view.bytes(at: address, count: Int(count)) else {
       throw code.failure(
-        "returned \(count) bytes at \(address) from \(name), outside its memory of \(view.byteCount) bytes")
+        "returned \(count) bytes at \(address) from \(name), outside its memory of \(view.byteCount) bytes"
+      )
     }
     return UnsafeRawBufferPointer(bytes)
   }
