@@ -154,6 +154,7 @@ struct AnnBench {
     let cacheBefore = await target.pageCache()
     let deadline = DispatchTime.now().uptimeNanoseconds + UInt64(command.seconds * 1e9)
     let start = DispatchTime.now().uptimeNanoseconds
+    let startCPU = processNanos()
     let results = try await withThrowingTaskGroup(of: WorkerResult.self) { group in
       let workers = threads * concurrency
       for worker in 0..<workers {
@@ -187,6 +188,7 @@ struct AnnBench {
       return try await group.reduce(into: [WorkerResult]()) { $0.append($1) }
     }
     let elapsed = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
+    let cpuMicros = Double(processNanos() - startCPU) / 1000
     let micros = results.flatMap(\.micros).sorted()
     func percentile(_ share: Double) -> Double {
       micros[min(micros.count - 1, Int(Double(micros.count) * share))]
@@ -206,6 +208,7 @@ struct AnnBench {
         "qps": JSON((Double(micros.count * batch) / elapsed).rounded()),
         "mean_us": JSON(micros.reduce(0, +) / Double(micros.count)), "p50_us": JSON(percentile(0.5)),
         "p99_us": JSON(percentile(0.99)), "ios_per_query": JSON(Double(pages) / Double(micros.count * batch)),
+        "cpu_us": JSON(cpuMicros / Double(micros.count * batch)),
         "reads_per_s": JSON((Double(pages) / elapsed).rounded()),
         "cache_hit_rate": JSON(looked > 0 ? Double(cache.hits - cacheBefore.hits) / looked : 0),
         "cache_bytes": JSON(cache.usedBytes), "heap_bytes": JSON(await target.heapBytes()),

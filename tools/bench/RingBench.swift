@@ -237,19 +237,13 @@ private struct Measure: Sendable {
   init(_ clock: any Clock, _ seconds: Double) {
     self.clock = clock
     start = clock.monotonicNanos()
-    startCPU = Measure.processNanos()
+    startCPU = processNanos()
     end = start + UInt64(seconds * 1e9)
-  }
-
-  private static func processNanos() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 
   func report(_ name: String, _ count: Int, _ parameter: String, _ value: Int) {
     let nanos = Double(clock.monotonicNanos() - start)
-    let cpu = Double(Measure.processNanos() - startCPU)
+    let cpu = Double(processNanos() - startCPU)
     func rounded(_ number: Double) -> Double { (number * 100).rounded() / 100 }
     print(
       "{\"bench\":\"ring\",\"what\":\"\(name)\",\"\(parameter)\":\(value),"

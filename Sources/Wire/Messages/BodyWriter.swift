@@ -33,7 +33,9 @@ package struct BodyWriter {
     if let text { bytes.string(text) }
   }
 
-  package consuming func finish(into writer: inout ByteWriter) {
+  /// Ends the body and gives the bytes back. Not `consuming`: that made a copy of the whole output so far,
+  /// of all replies that wait to be sent.
+  package mutating func finish(into writer: inout ByteWriter) {
     trailer.encode(into: &bytes)
     if !rows.isEmpty {
       align()

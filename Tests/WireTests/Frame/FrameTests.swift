@@ -109,6 +109,22 @@ import Testing
     #expect(kind(damaged) == .corrupted)
   }
 
+  /// Replies gather in one buffer until they are sent; a frame must not copy those before it.
+  @Test func framesAreAppendedInPlace() throws {
+    var writer = ByteWriter(reserving: 1 << 16)
+    writer.u8(0)
+    let before = writer.bytes.withUnsafeBytes { $0.baseAddress }
+    let record = Record(
+      id: .number(7), vector: Vector([1, 2, 3] as [Float]), payload: Payload(), version: .zero)
+    for id in 1...20 {
+      try writer.frame(FrameHeader(opcode: Opcode.get.rawValue, requestID: UInt32(id)), bodyBytesMax: 1 << 20)
+      {
+        Response.get(GetResponse(records: [record])).encode(into: &$0)
+      }
+    }
+    #expect(writer.bytes.withUnsafeBytes { $0.baseAddress } == before)
+  }
+
   @Test func aMessageBeyondTheLimitLeavesTheWriterAsItWas() throws {
     var writer = ByteWriter()
     writer.u32(42)
