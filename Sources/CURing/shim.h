@@ -28,6 +28,11 @@
 
 static inline struct io_uring_sqe *roost_get_sqe(struct io_uring *ring) { return io_uring_get_sqe(ring); }
 
+// Whether the kernel waits for the ring's thread to call and finish something in its name.
+static inline _Bool roost_has_task_work(struct io_uring *ring) {
+  return (__atomic_load_n(ring->sq.kflags, __ATOMIC_ACQUIRE) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
 // setpriority(2) on the calling thread. <sys/resource.h> would bring a second, differing `enum __rusage_who`.
 static inline int roost_set_thread_niceness(int niceness) {
   return (int)syscall(SYS_setpriority, 0 /* PRIO_PROCESS */, 0, niceness);

@@ -13,6 +13,9 @@ public struct NodeConfiguration: Sendable {
   public var sync = SyncPolicy.always
   /// Rings to run, by default one per core; for whoever makes the runtime.
   public var cores: Int?
+  /// How long a ring looks for the next request before it sleeps, by default
+  /// `SystemRuntime.pollMicrosDefault`; for whoever makes the runtime.
+  public var pollMicros: Int?
   public var version = "0.1.0"
 
   // Admission

@@ -5,6 +5,7 @@
 // Everything marked "ring thread" is touched by that thread alone. The rest of the world has two ways in:
 // the inbox (a lock) and `mail` (one atomic word that also says whether a wake-up is needed).
 
+import CKernels
 import CURing
 import Core
 import Glibc
@@ -51,16 +52,21 @@ public final class Ring: TaskExecutor, @unchecked Sendable {
   @exclusivity(unchecked) private var backlogStart = 0
   @exclusivity(unchecked) private var phase = Phase.running
   @exclusivity(unchecked) private var spareInbox = Inbox()
+  @exclusivity(unchecked) private var busyPoll: BusyPoll
 
+  public static let pollMicrosMax = 10_000
   /// Jobs run between two looks at the kernel.
   private static let jobsPerTurn = 512
 
   /// Starts the thread. Throws `.unavailable` when the kernel has no io_uring for us.
   /// - Parameter entries: size of the submission queue, a power of two. More operations than this may be
   ///   in flight: the queue is emptied into the kernel whenever it is full.
-  public init(entries: UInt32 = 256) throws(RoostError) {
-    precondition(entries > 1 && entries & (entries - 1) == 0)
+  /// - Parameter pollMicros: how long to look for news before sleeping, while the ring receives from a
+  ///   connection and waits are short; 0: never.
+  public init(entries: UInt32 = 256, pollMicros: Int = 0) throws(RoostError) {
+    precondition(entries > 1 && entries & (entries - 1) == 0 && (0...Ring.pollMicrosMax).contains(pollMicros))
     self.entries = entries
+    busyPoll = BusyPoll(nanosMax: UInt64(pollMicros) * 1000)
     wakeDescriptor = eventfd(0, Int32(EFD_CLOEXEC))
     kernel = .allocate(capacity: 1)
     kernel.initialize(to: io_uring())
@@ -195,7 +201,8 @@ public final class Ring: TaskExecutor, @unchecked Sendable {
       return
     }
     let userData = slots.claim(
-      operation.completion, owner: operation.owner, isOpenEnded: operation.isOpenEnded)
+      operation.completion, owner: operation.owner, isOpenEnded: operation.isOpenEnded,
+      isReceiving: operation.entry.opcode == UInt8(IORING_OP_RECV.rawValue))
     if let cancellation = operation.cancellation, !cancellation.begin(on: self, userData: userData) {
       complete(userData, result: -ECANCELED)
       return
@@ -302,6 +309,7 @@ public final class Ring: TaskExecutor, @unchecked Sendable {
     // that submits; an invalid entry must not hold back those behind it.
     parameters.flags =
       IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE
+      | IORING_SETUP_TASKRUN_FLAG
     parameters.cq_entries = entries * 8
     let code = io_uring_queue_init_params(entries, kernel, &parameters)
     guard code == 0 else { return -code }
@@ -321,9 +329,8 @@ public final class Ring: TaskExecutor, @unchecked Sendable {
         if slots.liveCount > 0 { enter(waiting: false) }
       } else if phase == .stopping && slots.liveCount == 0 && backlog.isEmpty {
         if retire() { return }
-      } else if fallAsleep() {
-        enter(waiting: true)
-        if mail.exchange(Mail.awake, ordering: .sequentiallyConsistent) == Mail.arrived { takeInbox() }
+      } else {
+        waitForNews()
       }
       reap()
     }
@@ -338,6 +345,46 @@ public final class Ring: TaskExecutor, @unchecked Sendable {
       budget -= running.count
       running.removeAll(keepingCapacity: true)
     }
+  }
+
+  /// Waits for a completion or for mail: awake at first where that pays, then asleep.
+  private func waitForNews() {
+    guard busyPoll.nanosMax > 0, slots.receivingCount > 0 else { return sleep() }
+    let start = Ring.nowNanos()
+    let budget = busyPoll.begin()
+    if budget > 0 { busyPoll.polled(inTime: poll(from: start, nanos: budget)) }
+    // Mail that has arrived keeps from sleeping by itself.
+    if io_uring_cq_ready(kernel) == 0 { sleep() }
+    busyPoll.end(afterNanos: Ring.nowNanos() - start)
+  }
+
+  private func sleep() {
+    guard fallAsleep() else { return }
+    enter(waiting: true)
+    if mail.exchange(Mail.awake, ordering: .sequentiallyConsistent) == Mail.arrived { takeInbox() }
+  }
+
+  /// Looks for completions and mail; false when none has come in time.
+  private func poll(from start: UInt64, nanos: UInt64) -> Bool {
+    let looksPerTurn = 16
+    if io_uring_sq_ready(kernel) > 0 { enter(waiting: false) }
+    var last = start
+    while true {
+      for _ in 0..<looksPerTurn {
+        if io_uring_cq_ready(kernel) > 0 || mail.load(ordering: .relaxed) == Mail.arrived { return true }
+        // The kernel has something to finish in our name; that may or may not complete an operation.
+        if roost_has_task_work(kernel) { io_uring_get_events(kernel) } else { roost_pause() }
+      }
+      let now = Ring.nowNanos()
+      if now - last > BusyPoll.gapNanosMax || now - start >= nanos { return false }
+      last = now
+    }
+  }
+
+  private static func nowNanos() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 
   /// False when mail has arrived since we looked.

@@ -41,7 +41,8 @@ final class RingConnection: Connection {
     guard descriptor.acquire() else { throw closedError }
     defer { descriptor.release() }
     sending.reset()
-    var done = 0
+    // Nearly always the socket has room; then the bytes are gone without a way through the ring.
+    var done = sendAtOnce(buffer, range)
     while done < range.count {
       let entry = RingEntry.send(
         descriptor.number, buffer.base + range.lowerBound + done, range.count - done)
@@ -51,6 +52,13 @@ final class RingConnection: Connection {
       guard result > 0 else { throw failure(-result, sending, "sending") }
       done += Int(result)
     }
+  }
+
+  /// Sends what the socket takes without waiting; errors are left to the next attempt.
+  private func sendAtOnce(_ buffer: IOBuffer, _ range: Range<Int>) -> Int {
+    guard !range.isEmpty, !Task.isCancelled else { return 0 }
+    let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+    return max(0, Glibc.send(descriptor.number, buffer.base + range.lowerBound, range.count, flags))
   }
 
   func close() async {

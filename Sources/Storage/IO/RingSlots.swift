@@ -20,6 +20,7 @@ struct RingSlots {
     var isLive = false
     /// May last for ever (accept, receive, sleep): cancelled when the ring ends.
     var isOpenEnded = false
+    var isReceiving = false
   }
 
   /// The user data of the standing read of the wake-up descriptor.
@@ -28,8 +29,12 @@ struct RingSlots {
   private var slots: [Slot] = []
   private var free: [UInt32] = []
   private(set) var liveCount = 0
+  /// Connections that wait for bytes.
+  private(set) var receivingCount = 0
 
-  mutating func claim(_ completion: RingCompletion, owner: AnyObject?, isOpenEnded: Bool) -> UInt64 {
+  mutating func claim(
+    _ completion: RingCompletion, owner: AnyObject?, isOpenEnded: Bool, isReceiving: Bool = false
+  ) -> UInt64 {
     let index: Int
     if let reused = free.popLast() {
       index = Int(reused)
@@ -41,7 +46,9 @@ struct RingSlots {
     slots[index].owner = owner
     slots[index].isLive = true
     slots[index].isOpenEnded = isOpenEnded
+    slots[index].isReceiving = isReceiving
     liveCount += 1
+    if isReceiving { receivingCount += 1 }
     return UInt64(slots[index].generation) << 32 | UInt64(index)
   }
 
@@ -56,6 +63,7 @@ struct RingSlots {
     slots[index].generation = (slots[index].generation &+ 1) & 0x7fff_ffff
     free.append(UInt32(index))
     liveCount -= 1
+    if slots[index].isReceiving { receivingCount -= 1 }
     return completion
   }
 

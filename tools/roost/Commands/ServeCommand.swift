@@ -41,7 +41,9 @@ struct ServeCommand: AsyncParsableCommand {
       handler.logLevel = level
       return handler
     }
-    let system = try SystemRuntime(cores: configuration.cores ?? onlineCores())
+    let system = try SystemRuntime(
+      cores: configuration.cores ?? onlineCores(),
+      pollMicros: configuration.pollMicros ?? SystemRuntime.pollMicrosDefault)
     let node = try await NodeServer.start(configuration, runtime: system.runtime, logger: logger)
     try output.print(
       .object([

@@ -20,6 +20,7 @@ struct ConfigurationFile {
     "serve.memory": .text,
     "serve.sync": .text,
     "serve.cores": .integer,
+    "serve.poll-us": .integer,
     "serve.log-level": .text,
     "serve.connections": .integer,
     "serve.requests-per-connection": .integer,

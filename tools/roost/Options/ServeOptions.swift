@@ -19,6 +19,12 @@ struct ServeOptions: ParsableArguments {
   var sync: String?
   @Option(help: "Rings to run. [default: one per core]")
   var cores: Int?
+  @Option(
+    help: """
+      Look so long for the next request before sleeping, in microseconds, while requests follow each other \
+      closely: less latency for more processor time; 0 never does. [default: 200, on one core 0]
+      """)
+  var pollUs: Int?
   @Option(help: "Least important messages to log: debug, info, warning or error. [default: info]")
   var logLevel: String?
   @Option(help: "Connections at a time. [default: \(Limits.connectionsMax)]")
@@ -62,6 +68,11 @@ struct ServeOptions: ParsableArguments {
     node.cores = cores ?? file.integer("serve.cores")
     if let cores = node.cores, !(1...256).contains(cores) {
       throw RoostError(.invalidArgument, "the number of cores must be in 1...256", at: "serve.cores")
+    }
+    node.pollMicros = pollUs ?? file.integer("serve.poll-us")
+    if let micros = node.pollMicros, !(0...Ring.pollMicrosMax).contains(micros) {
+      throw RoostError(
+        .invalidArgument, "polling must take 0 to \(Ring.pollMicrosMax) µs", at: "serve.poll-us")
     }
     func set(_ target: inout Int, _ flag: Int?, _ name: String) {
       target = flag ?? file.integer(name) ?? target
