@@ -28,11 +28,17 @@ INLINE void select_floats(const ints *mask, const floats *yes, const floats *no,
   *out = (floats)(((ints)*yes & *mask) | ((ints)*no & ~*mask));
 }
 
+// What is not a number stays so.
 INLINE void clamp(floats *x, float low, float high) {
+#if TENSOR_VNNI
+  const __m512 raised = _mm512_max_ps(_mm512_set1_ps(low), (__m512)*x);
+  *x = (floats)_mm512_min_ps(_mm512_set1_ps(high), raised);
+#else
   const floats lows = *x * 0.0f + low, highs = *x * 0.0f + high;
   ints below = *x < low, above = *x > high;
   select_floats(&below, &lows, x, x);
   select_floats(&above, &highs, x, x);
+#endif
 }
 
 // e^x within 2 ulp for x in -87 ... 88, clamped to that (Cephes, expf).
@@ -179,6 +185,8 @@ typedef struct {
   const roost_linear *call;
   const char *panel;      // of the 32 outputs, at the first column of the block
   size_t row, output;     // first row, first output of the block
+  // The inputs of a row lie in runs of the same length; from one to the next it is `run_step` floats.
+  size_t runs, run_inputs, run_step;
   const uint8_t *quantized;  // I8: rows of `groups * 4` bytes
   const float *scales;       // I8: what a step is worth in each row
   const int32_t *zeros;      // I8: the byte that stands for 0 in each row
@@ -186,61 +194,74 @@ typedef struct {
 
 INLINE size_t groups_of(size_t inputs) { return (inputs + 3) / 4; }
 
-INLINE void finish_block(const int ROWS, const block_place *at, floats sums[][VECTORS]) {
+#define UNROLLED _Pragma("clang loop unroll(full)")
+
+// The activations that cost a branch; the others are bounds.
+static void finish_curved(const block_place *at, size_t rows, size_t count) {
   const roost_linear *call = at->call;
-  for (int v = 0; v < VECTORS; v++) {
+  for (size_t r = 0; r < rows; r++)
+    activate(call->activation, call->y + (at->row + r) * call->y_stride + at->output, count);
+}
+
+INLINE void finish_block(const int ROWS, const int COLUMNS, const block_place *at, floats sums[][VECTORS]) {
+  const roost_linear *call = at->call;
+  const float low = call->activation == ROOST_RELU || call->activation == ROOST_RELU6 ? 0.0f : -INFINITY;
+  const float high = call->activation == ROOST_RELU6 ? 6.0f : INFINITY;
+  const size_t left = call->outputs - at->output;
+  UNROLLED for (int v = 0; v < COLUMNS; v++) {
     const size_t first = at->output + (size_t)v * LANES;
-    if (first >= call->outputs) return;
+    if (first >= call->outputs) break;
     const size_t count = call->outputs - first < LANES ? call->outputs - first : LANES;
     floats bias = {0};
-    if (call->bias) load_part(&bias, call->bias + first, count);
-    for (int r = 0; r < ROWS; r++) {
-      floats value = sums[r][v] + bias;
-      apply(call->activation, &value);
-      float *to = call->y + (at->row + (size_t)r) * call->y_stride + first;
-      if (count == LANES) {
-        *(floats *)to = value;
-      } else {
-        store_part(to, &value, count);
-      }
+    if (call->bias && count == LANES) {
+      bias = *(const floats *)(call->bias + first);
+    } else if (call->bias) {
+      load_part(&bias, call->bias + first, count);
+    }
+    UNROLLED for (int r = 0; r < ROWS; r++) {
+      sums[r][v] += bias;
+      clamp(&sums[r][v], low, high);
+    }
+    float *to = call->y + at->row * call->y_stride + first;
+    if (count == LANES) {
+      UNROLLED for (int r = 0; r < ROWS; r++) *(floats *)(to + (size_t)r * call->y_stride) = sums[r][v];
+    } else {
+      UNROLLED for (int r = 0; r < ROWS; r++) store_part(to + (size_t)r * call->y_stride, &sums[r][v], count);
     }
   }
+  if (call->activation > ROOST_RELU6)
+    finish_curved(at, (size_t)ROWS, left < (size_t)COLUMNS * LANES ? left : (size_t)COLUMNS * LANES);
 }
 
-INLINE void block_f32(const int ROWS, const block_place *at) {
-  const roost_linear *call = at->call;
-  const float *x = call->x + at->row * call->x_stride;
-  const float *weights = (const float *)at->panel;
-  floats sums[TENSOR_ROWS][VECTORS] = {0};
-  for (size_t i = 0; i < call->inputs; i++, weights += ROOST_PANEL) {
-    floats w[VECTORS];
-    for (int v = 0; v < VECTORS; v++) w[v] = *(const floats *)(weights + v * LANES);
-#pragma clang loop unroll(full)
-    for (int r = 0; r < ROWS; r++) {
-      const float factor = x[(size_t)r * call->x_stride + i];
-      for (int v = 0; v < VECTORS; v++) sums[r][v] += w[v] * factor;
-    }
-  }
-  finish_block(ROWS, at, sums);
+INLINE void load_weights_f32(const void *from, floats *to) { *to = *(const floats *)from; }
+
+INLINE void load_weights_bf16(const void *from, floats *to) {
+  *to = (floats)(__builtin_convertvector(*(const halves *)from, ints) << 16);
 }
 
-INLINE void block_bf16(const int ROWS, const block_place *at) {
-  const roost_linear *call = at->call;
-  const float *x = call->x + at->row * call->x_stride;
-  const uint16_t *weights = (const uint16_t *)at->panel;
-  floats sums[TENSOR_ROWS][VECTORS] = {0};
-  for (size_t i = 0; i < call->inputs; i++, weights += ROOST_PANEL) {
-    floats w[VECTORS];
-    for (int v = 0; v < VECTORS; v++)
-      w[v] = (floats)(__builtin_convertvector(*(const halves *)(weights + v * LANES), ints) << 16);
-#pragma clang loop unroll(full)
-    for (int r = 0; r < ROWS; r++) {
-      const float factor = x[(size_t)r * call->x_stride + i];
-      for (int v = 0; v < VECTORS; v++) sums[r][v] += w[v] * factor;
-    }
+// COLUMNS: vectors of a block, fewer than VECTORS where the last panel has no more outputs.
+#define DEFINE_BLOCK(NAME, ELEMENT, LOAD)                                                          \
+  INLINE void NAME(const int ROWS, const int COLUMNS, const block_place *at) {                     \
+    const size_t stride = at->call->x_stride, count = at->run_inputs;                              \
+    const float *x = at->call->x + at->row * stride;                                               \
+    const ELEMENT *weights = (const ELEMENT *)at->panel;                                           \
+    floats sums[TENSOR_ROWS][VECTORS] = {0};                                                       \
+    for (size_t run = at->runs; run > 0; run--) {                                                  \
+      for (size_t i = 0; i < count; i++, weights += ROOST_PANEL) {                                 \
+        floats w[VECTORS];                                                                         \
+        UNROLLED for (int v = 0; v < COLUMNS; v++) LOAD(weights + v * LANES, &w[v]);               \
+        UNROLLED for (int r = 0; r < ROWS; r++) {                                                  \
+          const float factor = x[(size_t)r * stride + i];                                          \
+          UNROLLED for (int v = 0; v < COLUMNS; v++) sums[r][v] += w[v] * factor;                  \
+        }                                                                                          \
+      }                                                                                            \
+      x += at->run_step;                                                                           \
+    }                                                                                              \
+    finish_block(ROWS, COLUMNS, at, sums);                                                         \
   }
-  finish_block(ROWS, at, sums);
-}
+
+DEFINE_BLOCK(block_f32, float, load_weights_f32)
+DEFINE_BLOCK(block_bf16, uint16_t, load_weights_bf16)
 
 // A panel of I8: 32 scales (f32), 32 sums of its weights (i32), then [groups][32][4] weights.
 INLINE void sum_products_i8(const int ROWS, size_t groups, const uint8_t *x, const int8_t *weights,
@@ -285,7 +306,8 @@ INLINE void sum_products_i8(const int ROWS, size_t groups, const uint8_t *x, con
 #endif
 }
 
-INLINE void block_i8(const int ROWS, const block_place *at) {
+INLINE void block_i8(const int ROWS, const int COLUMNS, const block_place *at) {
+  (void)COLUMNS;
   const roost_linear *call = at->call;
   const size_t groups = groups_of(call->inputs);
   const float *scales = (const float *)at->panel;
@@ -300,29 +322,37 @@ INLINE void block_i8(const int ROWS, const block_place *at) {
                          sums[r][v] - *(const ints *)(totals + v * LANES) * at->zeros[at->row + (size_t)r],
                          floats) *
                      *(const floats *)(scales + v * LANES) * at->scales[at->row + (size_t)r];
-  finish_block(ROWS, at, values);
+  finish_block(ROWS, VECTORS, at, values);
 }
 
 // Calls BLOCK with a constant number of rows, so that its accumulators become registers.
-#define FOR_ROWS(BLOCK, rows, at)                \
-  switch (rows) {                                \
-    case 1: BLOCK(1, at); break;                 \
-    case 2: BLOCK(2, at); break;                 \
-    case 3: BLOCK(3, at); break;                 \
-    case 4: BLOCK(TENSOR_ROWS < 4 ? 3 : 4, at); break;  \
-    case 5: BLOCK(TENSOR_ROWS < 5 ? 3 : 5, at); break;  \
-    case 6: BLOCK(TENSOR_ROWS < 6 ? 3 : 6, at); break;  \
-    case 7: BLOCK(TENSOR_ROWS < 7 ? 3 : 7, at); break;  \
-    case 8: BLOCK(TENSOR_ROWS < 8 ? 3 : 8, at); break;  \
-    case 9: BLOCK(TENSOR_ROWS < 9 ? 3 : 9, at); break;  \
-    case 10: BLOCK(TENSOR_ROWS < 10 ? 3 : 10, at); break; \
-    case 11: BLOCK(TENSOR_ROWS < 11 ? 3 : 11, at); break; \
-    default: BLOCK(TENSOR_ROWS, at); break;      \
+#define FOR_ROWS(BLOCK, COLUMNS, rows, at)                \
+  switch (rows) {                                         \
+    case 1: BLOCK(1, COLUMNS, at); break;                 \
+    case 2: BLOCK(2, COLUMNS, at); break;                 \
+    case 3: BLOCK(3, COLUMNS, at); break;                 \
+    case 4: BLOCK(TENSOR_ROWS < 4 ? 3 : 4, COLUMNS, at); break;  \
+    case 5: BLOCK(TENSOR_ROWS < 5 ? 3 : 5, COLUMNS, at); break;  \
+    case 6: BLOCK(TENSOR_ROWS < 6 ? 3 : 6, COLUMNS, at); break;  \
+    case 7: BLOCK(TENSOR_ROWS < 7 ? 3 : 7, COLUMNS, at); break;  \
+    case 8: BLOCK(TENSOR_ROWS < 8 ? 3 : 8, COLUMNS, at); break;  \
+    case 9: BLOCK(TENSOR_ROWS < 9 ? 3 : 9, COLUMNS, at); break;  \
+    case 10: BLOCK(TENSOR_ROWS < 10 ? 3 : 10, COLUMNS, at); break; \
+    case 11: BLOCK(TENSOR_ROWS < 11 ? 3 : 11, COLUMNS, at); break; \
+    default: BLOCK(TENSOR_ROWS, COLUMNS, at); break;      \
   }
 
-static void blocks_f32(int rows, const block_place *at) { FOR_ROWS(block_f32, rows, at) }
-static void blocks_bf16(int rows, const block_place *at) { FOR_ROWS(block_bf16, rows, at) }
-static void blocks_i8(int rows, const block_place *at) { FOR_ROWS(block_i8, rows, at) }
+// The last panel may have no more outputs than one vector holds.
+#define FOR_BLOCKS(BLOCK, rows, at)                                                 \
+  if (VECTORS > 1 && (at)->call->outputs - (at)->output <= LANES) {                 \
+    FOR_ROWS(BLOCK, 1, rows, at)                                                    \
+  } else {                                                                          \
+    FOR_ROWS(BLOCK, VECTORS, rows, at)                                              \
+  }
+
+static void blocks_f32(int rows, const block_place *at) { FOR_BLOCKS(block_f32, rows, at) }
+static void blocks_bf16(int rows, const block_place *at) { FOR_BLOCKS(block_bf16, rows, at) }
+static void blocks_i8(int rows, const block_place *at) { FOR_ROWS(block_i8, VECTORS, rows, at) }
 
 // Rounds each row to bytes between its smallest and largest number, which enclose 0.
 static void quantize_rows(const roost_linear *call, uint8_t *bytes, float *scales, int32_t *zeros) {
@@ -352,43 +382,100 @@ static void quantize_rows(const roost_linear *call, uint8_t *bytes, float *scale
   }
 }
 
-static void linear(const roost_linear *call) {
-  block_place at = {.call = call};
-  size_t panel_bytes, column_bytes;
+// Weights of this many bytes stay in the second-level cache while rows go by.
+enum { WEIGHTS_NEAR_BYTES = 256 << 10 };
+
+typedef struct {
   void (*blocks)(int, const block_place *);
-  switch (call->weights) {
-    case ROOST_WEIGHTS_F32:
-      blocks = blocks_f32;
-      column_bytes = 4;
-      panel_bytes = call->inputs * ROOST_PANEL * 4;
-      break;
-    case ROOST_WEIGHTS_BF16:
-      blocks = blocks_bf16;
-      column_bytes = 2;
-      panel_bytes = call->inputs * ROOST_PANEL * 2;
-      break;
-    default: {
-      float *scales = call->scratch;
-      int32_t *zeros = (int32_t *)(scales + (call->rows + 15) / 16 * 16);
-      uint8_t *bytes = (uint8_t *)(zeros + (call->rows + 15) / 16 * 16);
-      quantize_rows(call, bytes, scales, zeros);
-      at.quantized = bytes;
-      at.scales = scales;
-      at.zeros = zeros;
-      blocks = blocks_i8;
-      column_bytes = 4;
-      panel_bytes = ROOST_PANEL * 8 + groups_of(call->inputs) * ROOST_PANEL * 4;
-    }
+  size_t panel_bytes, column_bytes;
+} weight_format;
+
+static weight_format format_of(int weights, size_t inputs) {
+  switch (weights) {
+    case ROOST_WEIGHTS_F32: return (weight_format){blocks_f32, inputs * ROOST_PANEL * 4, 4};
+    case ROOST_WEIGHTS_BF16: return (weight_format){blocks_bf16, inputs * ROOST_PANEL * 2, 2};
+    default:
+      return (weight_format){blocks_i8, ROOST_PANEL * 8 + groups_of(inputs) * ROOST_PANEL * 4, 4};
   }
-  for (size_t output = 0; output < call->outputs; output += TENSOR_COLUMNS) {
-    at.output = output;
-    at.panel = (const char *)call->packed + output / ROOST_PANEL * panel_bytes +
-               output % ROOST_PANEL * column_bytes;
-    for (at.row = 0; at.row < call->rows; at.row += TENSOR_ROWS) {
-      const size_t left = call->rows - at.row;
-      blocks(left < TENSOR_ROWS ? (int)left : TENSOR_ROWS, &at);
-    }
+}
+
+INLINE void run_rows(const weight_format *format, block_place *at, size_t output, size_t from, size_t to) {
+  at->output = output;
+  at->panel = (const char *)at->call->packed + output / ROOST_PANEL * format->panel_bytes +
+              output % ROOST_PANEL * format->column_bytes;
+  for (at->row = from; at->row < to; at->row += TENSOR_ROWS) {
+    const size_t left = to - at->row;
+    format->blocks(left < TENSOR_ROWS ? (int)left : TENSOR_ROWS, at);
   }
+}
+
+static void linear(const roost_linear *call) {
+  const weight_format format = format_of(call->weights, call->inputs);
+  block_place at = {.call = call, .runs = 1, .run_inputs = call->inputs};
+  if (call->weights == ROOST_WEIGHTS_I8) {
+    float *scales = call->scratch;
+    int32_t *zeros = (int32_t *)(scales + (call->rows + 15) / 16 * 16);
+    uint8_t *bytes = (uint8_t *)(zeros + (call->rows + 15) / 16 * 16);
+    quantize_rows(call, bytes, scales, zeros);
+    at.quantized = bytes;
+    at.scales = scales;
+    at.zeros = zeros;
+  }
+  if ((call->outputs + ROOST_PANEL - 1) / ROOST_PANEL * format.panel_bytes <= WEIGHTS_NEAR_BYTES) {
+    // A block of rows after the other, so that results are written in the order of memory.
+    for (size_t row = 0; row < call->rows; row += TENSOR_ROWS)
+      for (size_t output = 0; output < call->outputs; output += TENSOR_COLUMNS)
+        run_rows(&format, &at, output, row, row + TENSOR_ROWS < call->rows ? row + TENSOR_ROWS : call->rows);
+  } else {
+    for (size_t output = 0; output < call->outputs; output += TENSOR_COLUMNS)
+      run_rows(&format, &at, output, 0, call->rows);
+  }
+}
+
+// Convolutions: a row of outputs is a linear layer whose inputs lie in runs, one for each row of the filter.
+
+static void convolve(const roost_convolution *call) {
+  const size_t channels = call->channels;
+  const float *x = call->x;
+  size_t width = call->width;
+  if (call->scratch) {
+    // The image with zeros around it.
+    width = call->padded_width;
+    float *padded = call->scratch;
+    memset(padded, 0, call->padded_height * width * channels * sizeof(float));
+    size_t columns = width > call->pad_left ? width - call->pad_left : 0;
+    if (columns > call->width) columns = call->width;
+    for (size_t row = 0; row < call->height && row + call->pad_top < call->padded_height; row++)
+      memcpy(padded + ((row + call->pad_top) * width + call->pad_left) * channels,
+             x + row * call->width * channels, columns * channels * sizeof(float));
+    x = padded;
+  }
+  const size_t inputs = call->kernel_height * call->kernel_width * channels;
+  const weight_format format = format_of(call->weights, inputs);
+  roost_linear row = {.weights = call->weights,
+                      .activation = call->activation,
+                      .rows = call->out_width,
+                      .inputs = inputs,
+                      .outputs = call->outputs,
+                      .x_stride = call->stride * channels,
+                      .packed = call->packed,
+                      .bias = call->bias,
+                      .y_stride = call->outputs};
+  block_place at = {.call = &row,
+                    .runs = call->kernel_height,
+                    .run_inputs = call->kernel_width * channels,
+                    .run_step = width * channels};
+  const size_t weight_bytes = (call->outputs + ROOST_PANEL - 1) / ROOST_PANEL * format.panel_bytes;
+  // Panels inside rows, or rows inside panels.
+  const size_t outputs_at_once = weight_bytes <= WEIGHTS_NEAR_BYTES ? call->outputs : TENSOR_COLUMNS;
+  for (size_t first = 0; first < call->outputs; first += outputs_at_once)
+    for (size_t i = 0; i < call->out_height; i++) {
+      row.x = x + i * call->stride * width * channels;
+      row.y = call->y + i * call->out_width * call->outputs;
+      const size_t end = first + outputs_at_once < call->outputs ? first + outputs_at_once : call->outputs;
+      for (size_t output = first; output < end; output += TENSOR_COLUMNS)
+        run_rows(&format, &at, output, 0, call->out_width);
+    }
 }
 
 // Depthwise convolutions.
@@ -402,55 +489,114 @@ INLINE void depthwise_edge(const roost_depthwise *call, size_t channel, size_t c
     for (size_t j = 0; j < call->kernel_width; j++) {
       const size_t x = column * call->stride + j - call->pad_left;
       if (x >= call->width) continue;
-      floats value, weight;
-      load_part(&value, call->x + (y * call->width + x) * call->channels + channel, count);
-      load_part(&weight, call->filter + (i * call->kernel_width + j) * call->channels + channel, count);
-      *sum += value * weight;
-    }
-  }
-}
-
-// Sixteen channels of a 3 x 3 filter, whose weights stay in registers.
-INLINE void depthwise_inside(const roost_depthwise *call, const floats weights[9], const float *x,
-                             floats *sum) {
-  for (int i = 0; i < 3; i++)
-    for (int j = 0; j < 3; j++)
-      *sum += *(const floats *)(x + ((size_t)i * call->width + (size_t)j) * call->channels) *
-              weights[i * 3 + j];
-}
-
-static void depthwise_channels(const roost_depthwise *call, size_t channel, size_t count) {
-  const int is_small = call->kernel_height == 3 && call->kernel_width == 3 && count == LANES;
-  floats weights[9], bias = {0};
-  if (is_small)
-    for (size_t i = 0; i < 9; i++) weights[i] = *(const floats *)(call->filter + i * call->channels + channel);
-  if (call->bias) load_part(&bias, call->bias + channel, count);
-  for (size_t row = 0; row < call->out_height; row++) {
-    const size_t top = row * call->stride - call->pad_top;
-    const int is_row_inside = top < call->height && top + 2 < call->height;
-    for (size_t column = 0; column < call->out_width; column++) {
-      const size_t left = column * call->stride - call->pad_left;
-      floats sum = bias;
-      if (is_small && is_row_inside && left < call->width && left + 2 < call->width) {
-        depthwise_inside(call, weights, call->x + (top * call->width + left) * call->channels + channel, &sum);
-      } else {
-        depthwise_edge(call, channel, count, row, column, &sum);
-      }
-      apply(call->activation, &sum);
-      float *to = call->y + (row * call->out_width + column) * call->channels + channel;
+      const float *value = call->x + (y * call->width + x) * call->channels + channel;
+      const float *weight = call->filter + (i * call->kernel_width + j) * call->channels + channel;
       if (count == LANES) {
-        *(floats *)to = sum;
+        *sum += *(const floats *)value * *(const floats *)weight;
       } else {
-        store_part(to, &sum, count);
+        floats values, weights;
+        load_part(&values, value, count);
+        load_part(&weights, weight, count);
+        *sum += values * weights;
       }
     }
   }
+}
+
+enum { DEPTHWISE_TILE = 4 };
+
+// TILE neighbouring outputs of sixteen channels with a filter of three columns. STEP is the stride. `rows` rows
+// of the filter lie on the image; `x` and `weights` begin with the first of them.
+INLINE void depthwise_tile(const int TILE, const int STEP, const roost_depthwise *call, int rows,
+                           const floats *weights, const float *x, const floats *bias, float *to) {
+  floats sums[DEPTHWISE_TILE];
+  for (int t = 0; t < TILE; t++) sums[t] = *bias;
+  for (int i = 0; i < rows; i++, x += call->width * call->channels) {
+    floats columns[(DEPTHWISE_TILE - 1) * 2 + 3];
+    for (int j = 0; j < (TILE - 1) * STEP + 3; j++)
+      columns[j] = *(const floats *)(x + (size_t)j * call->channels);
+    for (int t = 0; t < TILE; t++)
+      for (int j = 0; j < 3; j++) sums[t] += columns[t * STEP + j] * weights[i * 3 + j];
+  }
+  for (int t = 0; t < TILE; t++) {
+    apply(call->activation, &sums[t]);
+    *(floats *)(to + (size_t)t * call->channels) = sums[t];
+  }
+}
+
+// A row of outputs of sixteen channels, those columns whose whole window lies on the image.
+INLINE void depthwise_inside(const int STEP, const roost_depthwise *call, int rows, const floats *weights,
+                             const float *x, const floats *bias, float *to, size_t count) {
+  const size_t x_step = (size_t)STEP * call->channels;
+  size_t column = 0;
+  for (; column + DEPTHWISE_TILE <= count; column += DEPTHWISE_TILE)
+    depthwise_tile(DEPTHWISE_TILE, STEP, call, rows, weights, x + column * x_step, bias,
+                   to + column * call->channels);
+  for (; column < count; column++)
+    depthwise_tile(1, STEP, call, rows, weights, x + column * x_step, bias, to + column * call->channels);
+}
+
+static void depthwise_edges(const roost_depthwise *call, size_t channel, size_t count, size_t row,
+                            size_t from, size_t to, const floats *bias) {
+  for (size_t column = from; column < to; column++) {
+    floats sum = *bias;
+    depthwise_edge(call, channel, count, row, column, &sum);
+    apply(call->activation, &sum);
+    float *y = call->y + (row * call->out_width + column) * call->channels + channel;
+    if (count == LANES) {
+      *(floats *)y = sum;
+    } else {
+      store_part(y, &sum, count);
+    }
+  }
+}
+
+static void depthwise_row(const roost_depthwise *call, size_t row, size_t channel) {
+  // Outputs whose columns all lie on the image: first ... last - 1.
+  const size_t first = (call->pad_left + call->stride - 1) / call->stride;
+  size_t last = call->width + call->pad_left >= 3 ? (call->width + call->pad_left - 3) / call->stride + 1 : 0;
+  last = last > call->out_width ? call->out_width : last;
+  floats bias = {0};
+  if (call->bias) bias = *(const floats *)(call->bias + channel);
+  if (first >= last) return depthwise_edges(call, channel, LANES, row, 0, call->out_width, &bias);
+  // Rows of the filter that lie on the image.
+  const size_t top = row * call->stride;
+  size_t skipped = top < call->pad_top ? call->pad_top - top : 0;
+  size_t end = call->height + call->pad_top > top ? call->height + call->pad_top - top : 0;
+  end = end > 3 ? 3 : end;
+  skipped = skipped > end ? end : skipped;
+  floats weights[9];
+  for (size_t i = 0; i < 9; i++) weights[i] = *(const floats *)(call->filter + i * call->channels + channel);
+  const size_t y = top + skipped - call->pad_top;
+  const size_t left = first * call->stride - call->pad_left;
+  const float *x = call->x + (y * call->width + left) * call->channels + channel;
+  float *to = call->y + (row * call->out_width + first) * call->channels + channel;
+  depthwise_edges(call, channel, LANES, row, 0, first, &bias);
+  if (end - skipped == 3 && call->stride == 1) {
+    depthwise_inside(1, call, 3, weights, x, &bias, to, last - first);
+  } else if (end - skipped == 3) {
+    depthwise_inside(2, call, 3, weights, x, &bias, to, last - first);
+  } else if (call->stride == 1) {
+    depthwise_inside(1, call, (int)(end - skipped), weights + skipped * 3, x, &bias, to, last - first);
+  } else {
+    depthwise_inside(2, call, (int)(end - skipped), weights + skipped * 3, x, &bias, to, last - first);
+  }
+  depthwise_edges(call, channel, LANES, row, last, call->out_width, &bias);
 }
 
 static void depthwise(const roost_depthwise *call) {
-  size_t channel = 0;
-  for (; channel + LANES <= call->channels; channel += LANES) depthwise_channels(call, channel, LANES);
-  if (channel < call->channels) depthwise_channels(call, channel, call->channels - channel);
+  const int is_small = call->kernel_height == 3 && call->kernel_width == 3 && call->stride <= 2;
+  for (size_t row = 0; row < call->out_height; row++) {
+    size_t channel = 0;
+    if (is_small)
+      for (; channel + LANES <= call->channels; channel += LANES) depthwise_row(call, row, channel);
+    for (; channel < call->channels; channel += LANES) {
+      const size_t count = call->channels - channel < LANES ? call->channels - channel : LANES;
+      floats bias = {0};
+      if (call->bias) load_part(&bias, call->bias + channel, count);
+      depthwise_edges(call, channel, count, row, 0, call->out_width, &bias);
+    }
+  }
 }
 
-static const roost_tensor_kernel kernel = {linear, depthwise, activate, softmax, layer_norm, add};
+static const roost_tensor_kernel kernel = {linear, convolve, depthwise, activate, softmax, layer_norm, add};

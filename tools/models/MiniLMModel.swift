@@ -11,26 +11,21 @@ struct MiniLMModel {
   private static let positions = 512
 
   let source: Safetensors
-  let vocabulary: [String]
-  let vocabularyPath: String
+  let vocabulary: Vocabulary
 
   /// - Parameter folder: holds `model.safetensors` and `vocab.txt`.
   init(folder: String) throws(RoostError) {
     source = try Safetensors(folder + "/model.safetensors")
-    vocabularyPath = folder + "/vocab.txt"
-    guard let text = try? String(contentsOfFile: vocabularyPath, encoding: .utf8) else {
-      throw RoostError(.notFound, "the vocabulary cannot be read", at: vocabularyPath)
-    }
-    vocabulary = text.split(separator: "\n", omittingEmptySubsequences: true).map(String.init)
+    vocabulary = try Vocabulary(path: folder + "/vocab.txt")
   }
 
   func convert(weights: ModelFile.Kind) throws(RoostError) -> ModelFile {
     var file = ModelFile()
-    try addVocabulary(to: &file)
+    try vocabulary.add(to: &file)
     let width = Self.width
     file.addByteTable(
-      "words", rows: vocabulary.count, width: width,
-      try source.tensor("embeddings.word_embeddings.weight", shape: [vocabulary.count, width]))
+      "words", rows: vocabulary.words.count, width: width,
+      try source.tensor("embeddings.word_embeddings.weight", shape: [vocabulary.words.count, width]))
     var positions = try source.tensor(
       "embeddings.position_embeddings.weight", shape: [Self.positions, width])
     // Texts are single sentences, so the type of the first sentence is part of every position.
@@ -72,42 +67,5 @@ struct MiniLMModel {
     _ name: String, _ tensor: String, _ count: Int, to file: inout ModelFile
   ) throws(RoostError) {
     file.add(name, .f32, try source.tensor(tensor, shape: [count]))
-  }
-
-  // MARK: the tokenizer
-
-  private func addVocabulary(to file: inout ModelFile) throws(RoostError) {
-    func id(_ word: String) throws(RoostError) -> UInt32 {
-      guard let id = vocabulary.firstIndex(of: word) else {
-        throw RoostError(.invalidArgument, "the vocabulary has no \(word)", at: vocabularyPath)
-      }
-      return UInt32(id)
-    }
-    file.add("vocabulary.special", .u32, [try id("[UNK]"), try id("[CLS]"), try id("[SEP]")])
-    var text: [UInt8] = []
-    var offsets: [UInt32] = [0]
-    // Open addressing, at most half full: id + 1 by FNV-1a of the word's bytes; 0 is a free slot.
-    var slots = [UInt32](repeating: 0, count: 1 << 16)
-    for (id, word) in vocabulary.enumerated() {
-      text += word.utf8
-      offsets.append(UInt32(text.count))
-      var hash: UInt32 = 0x811c_9dc5
-      for byte in word.utf8 { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
-      var slot = Int(hash ^ hash >> 15) & (slots.count - 1)
-      while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-      slots[slot] = UInt32(id + 1)
-    }
-    guard vocabulary.count <= slots.count / 2 else {
-      throw RoostError(
-        .limitExceeded, "\(vocabulary.count) words, the limit is \(slots.count / 2)", at: vocabularyPath)
-    }
-    file.add("vocabulary.text", .bytes, text)
-    file.add("vocabulary.offsets", .u32, offsets)
-    file.add("vocabulary.slots", .u32, slots)
-    let table = UnicodeTable()
-    file.add("unicode.pages", .u16, table.pages)
-    file.add("unicode.blocks", .u16, table.blocks)
-    file.add("unicode.results", .u32, table.results)
-    file.add("unicode.scalars", .u32, table.scalars)
   }
 }

@@ -46,6 +46,23 @@ typedef struct {
   void *_Nullable scratch;  // 64-aligned; roost_linear_scratch_bytes
 } roost_linear;
 
+// A convolution with f32 or bf16 weights; its inputs are ordered by row of the filter, column, channel.
+// x is [height x width x channels], y [out_height x out_width x outputs].
+typedef struct {
+  int weights;
+  int activation;
+  size_t height, width, channels, outputs;
+  size_t kernel_height, kernel_width, stride, pad_top, pad_left;
+  size_t out_height, out_width;
+  const float *x;
+  const void *packed;
+  const float *_Nullable bias;
+  float *y;
+  // Room for the image with the zeros around it that windows reach; null when they reach none.
+  void *_Nullable scratch;
+  size_t padded_height, padded_width;
+} roost_convolution;
+
 // One filter per channel. x is [height x width x channels], y [out_height x out_width x channels].
 typedef struct {
   int activation;
@@ -60,6 +77,7 @@ typedef struct {
 
 typedef struct {
   void (*linear)(const roost_linear *call);
+  void (*convolve)(const roost_convolution *call);
   void (*depthwise)(const roost_depthwise *call);
   void (*activate)(int activation, float *x, size_t count);
   // Each row of `width` floats becomes its softmax.

@@ -109,7 +109,8 @@ public struct ModuleBuilder: Sendable {
         "-module-cache-path", folder.path + "/cache", "-c", "-o", object,
       ]
         + [
-          "Bytes.swift", "Fields.swift", "Guest.swift", "Model.swift", "Tensor.swift", "TensorFallback.swift",
+          "Bytes.swift", "Convolution.swift", "Fields.swift", "Guest.swift", "Model.swift", "Tensor.swift",
+          "TensorFallback.swift",
           exports,
         ].map { sdk + "/" + $0 } + sources,
       failing: "\(sources[0]) does not compile")

@@ -270,6 +270,9 @@ final class WasmInstance: @unchecked Sendable {
   func dimension() throws(RoostError) -> Int {
     try call(GuestABI.dimension, deadlineMs: code.engine.limits.setupDeadlineMs)
     let dimension = Int(slots[0].i32)
+    guard dimension >= 0 else {
+      throw code.failure("failed in \(GuestABI.dimension): \(try message(status: slots[0].i32))")
+    }
     guard (1...Limits.dimensionMax).contains(dimension) else {
       throw code.failure("has dimension \(dimension), outside 1...\(Limits.dimensionMax)")
     }

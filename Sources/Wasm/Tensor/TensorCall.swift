@@ -10,6 +10,19 @@ struct TensorFault: Error {
   init(_ text: String) { self.text = text }
 }
 
+/// The description of a call, copied out of guest memory: what a call writes may lie over its description.
+struct CallWords {
+  private var words = InlineArray<17, UInt32>(repeating: 0)
+
+  init(bytes: UnsafeRawBufferPointer, count: Int) {
+    precondition(count <= words.count && bytes.count >= count * 4)
+    for index in 0..<count { words[index] = bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self) }
+  }
+
+  @inline(__always)
+  subscript(index: Int) -> Int { Int(words[index]) }
+}
+
 /// The arguments of a call, and the guest's memory as it is during the call: guests run no threads, so
 /// nothing grows or changes it meanwhile.
 struct TensorCall {
@@ -26,11 +39,11 @@ struct TensorCall {
   func count(_ slot: Int) -> Int { Int(UInt32(bitPattern: slots[slot].i32)) }
 
   /// The `count` words of a call's description, at the address in slot 0.
-  func words(_ count: Int) throws(TensorFault) -> [Int] {
+  func words(_ count: Int) throws(TensorFault) -> CallWords {
     guard let bytes = memory.bytes(at: UInt32(bitPattern: slots[0].i32), count: count * 4) else {
       throw TensorFault("the description of the call lies outside the memory")
     }
-    return (0..<count).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)) }
+    return CallWords(bytes: UnsafeRawBufferPointer(bytes), count: count)
   }
 
   /// `count` elements of four bytes at an address that is a multiple of four.

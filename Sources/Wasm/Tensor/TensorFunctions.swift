@@ -110,7 +110,22 @@ extension TensorCall {
         packed: packed,
         bias: bias, y: y, yStride: outputs, scratchOffset: 0)
     }
-    // A row of the image at a time: its windows side by side, then one linear layer.
+    if weights != Int32(ROOST_WEIGHTS_I8.rawValue) {
+      let reach = window.reach
+      let isPadded =
+        window.padTop > 0 || window.padLeft > 0 || reach.height > window.height || reach.width > window.width
+      var call = roost_convolution(
+        weights: weights, activation: activation, height: window.height, width: window.width,
+        channels: window.channels, outputs: outputs, kernel_height: window.kernelHeight,
+        kernel_width: window.kernelWidth, stride: window.stride, pad_top: window.padTop,
+        pad_left: window.padLeft, out_height: window.outHeight, out_width: window.outWidth, x: x,
+        packed: packed, bias: bias, y: y,
+        scratch: isPadded ? try reserve(try product(reach.height, reach.width, window.channels, 4)) : nil,
+        padded_height: reach.height, padded_width: reach.width)
+      return kernel.pointee.convolve(&call)
+    }
+    // The inputs of 8-bit weights are rounded window by window: a row of the image at a time, its windows side
+    // by side, then one linear layer.
     let rowBytes = (try product(window.outWidth, inputs, 4) + 63) / 64 * 64
     let needed = rowBytes + roost_linear_scratch_bytes(weights, inputs, window.outWidth)
     for row in 0..<window.outHeight {

@@ -13,13 +13,13 @@ struct Window {
 
   /// Height, width, channels, kernel height, kernel width, stride, padding above, padding on the left, output
   /// height, output width.
-  init(_ word: [Int], from start: Int) throws(TensorFault) {
+  init(_ word: CallWords, from start: Int) throws(TensorFault) {
     (height, width, channels) = (word[start], word[start + 1], word[start + 2])
     (kernelHeight, kernelWidth) = (word[start + 3], word[start + 4])
     (stride, padTop, padLeft) = (word[start + 5], word[start + 6], word[start + 7])
     (outHeight, outWidth) = (word[start + 8], word[start + 9])
-    for size in word[start..<start + Self.wordCount] where size > Self.sideMax {
-      throw TensorFault("a side of \(size), the limit is \(Self.sideMax)")
+    for index in start..<start + Self.wordCount where word[index] > Self.sideMax {
+      throw TensorFault("a side of \(word[index]), the limit is \(Self.sideMax)")
     }
     guard kernelHeight > 0, kernelWidth > 0, stride > 0 else {
       throw TensorFault("a filter of \(kernelHeight) x \(kernelWidth) with stride \(stride)")
@@ -32,6 +32,11 @@ struct Window {
   var isPointwise: Bool {
     kernelHeight == 1 && kernelWidth == 1 && stride == 1 && padTop == 0 && padLeft == 0 && outHeight == height
       && outWidth == width
+  }
+
+  /// Height and width of what the windows cover, from the padding above and on the left on.
+  var reach: (height: Int, width: Int) {
+    (max(0, outHeight - 1) * stride + kernelHeight, max(0, outWidth - 1) * stride + kernelWidth)
   }
 
   /// Writes the windows of one row of outputs: [outWidth × kernelHeight × kernelWidth × channels].

@@ -55,8 +55,22 @@ public struct Texts {
 
 /// Why a guest gives up.
 public struct GuestError: Error {
-  public let message: StaticString
-  public init(_ message: StaticString) { self.message = message }
+  public let message: Bytes
+  public init(_ message: StaticString) { self.message = Bytes(message) }
+
+  /// A message that names something that is only known at run time: `before`, the name (its first 64 bytes),
+  /// `after`. The text stays in memory for as long as the instance lives.
+  public init(_ before: StaticString, _ name: Bytes, _ after: StaticString = "") {
+    let parts = (Bytes(before), Bytes(start: name.start, count: min(name.count, 64)), Bytes(after))
+    let text = UnsafeMutableRawPointer.allocate(
+      byteCount: parts.0.count + parts.1.count + parts.2.count, alignment: 1)
+    var count = 0
+    for part in [parts.0, parts.1, parts.2] {
+      (text + count).copyMemory(from: part.start, byteCount: part.count)
+      count += part.count
+    }
+    message = Bytes(start: UnsafeRawPointer(text), count: count)
+  }
 }
 
 public enum LogLevel: Int32 {
@@ -79,7 +93,7 @@ func failText(_ text: UnsafePointer<UInt8>, _ size: UInt32) -> Int32
 
 extension GuestError {
   /// Leaves the message where the host finds it; returns the status to fail with.
-  var status: Int32 { failText(message.utf8Start, UInt32(message.utf8CodeUnitCount)) }
+  var status: Int32 { failText(message.start.assumingMemoryBound(to: UInt8.self), UInt32(message.count)) }
 }
 
 /// The i-th item of a batch (spec/wasm-abi.md, "Batches").

@@ -190,10 +190,10 @@ public struct ByteTable {
   }
 }
 
-nonisolated(unsafe) private let callWords = UnsafeMutablePointer<UInt32>.allocate(capacity: 20)
+nonisolated(unsafe) let callWords = UnsafeMutablePointer<UInt32>.allocate(capacity: 20)
 
 @inline(__always)
-private func address(_ pointer: UnsafeRawPointer) -> UInt32 { UInt32(UInt(bitPattern: pointer)) }
+func address(_ pointer: UnsafeRawPointer) -> UInt32 { UInt32(UInt(bitPattern: pointer)) }
 
 @_extern(wasm, module: "roost_tensor", name: "version") @_extern(c)
 func hostTensorVersion() -> Int32

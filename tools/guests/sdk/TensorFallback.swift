@@ -113,6 +113,7 @@ enum TensorFallback {
 
   /// e^x within 2 ulp for x in −87...88, clamped to that (Cephes, expf).
   static func exponential(_ x: Float) -> Float {
+    guard !x.isNaN else { return x }
     let x = min(max(x, -87), 88)
     let power = (x * 1.44269504).rounded(.toNearestOrEven)
     let r = x - power * 0.693359375 + power * 2.12194440e-4

@@ -1,0 +1,1 @@
+../../../../tools/guests/image/HuffmanCodes.swift

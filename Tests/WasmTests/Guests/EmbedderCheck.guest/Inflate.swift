@@ -1,0 +1,1 @@
+../../../../tools/guests/image/Inflate.swift

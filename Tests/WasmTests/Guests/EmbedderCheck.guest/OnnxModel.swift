@@ -1,0 +1,1 @@
+../../../../tools/guests/onnx/OnnxModel.swift

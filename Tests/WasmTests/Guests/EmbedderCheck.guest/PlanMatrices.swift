@@ -1,0 +1,1 @@
+../../../../tools/guests/onnx/PlanMatrices.swift

@@ -1,0 +1,1 @@
+../minilm/WordPiece.swift
