@@ -24,6 +24,7 @@ let package = Package(
     .systemLibrary(name: "CWasmtime", pkgConfig: "wasmtime"),
     .target(name: "Core", dependencies: ["CKernels", "CURing", "CLZ4"], swiftSettings: swiftFlags),
     .target(name: "Storage", dependencies: ["Core", "CKernels", "CURing"], swiftSettings: swiftFlags),
+    .target(name: "Gossip", dependencies: ["Core"], swiftSettings: swiftFlags),
     .target(name: "Wire", dependencies: ["Core"], swiftSettings: swiftFlags),
     .target(name: "Wasm", dependencies: ["Core", "CKernels", "CWasmtime"], swiftSettings: swiftFlags),
     .target(
@@ -41,7 +42,7 @@ let package = Package(
     .executableTarget(
       name: "bench",
       dependencies: [
-        "Core", "CKernels", "Storage", "Wire", "Wasm", "Node",
+        "Core", "CKernels", "Storage", "Gossip", "Wire", "Wasm", "Node",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -51,10 +52,14 @@ let package = Package(
     .executableTarget(
       name: "fuzz",
       dependencies: [
-        "Core", "Storage", "Wire", "Wasm", "Node",
+        "Core", "Storage", "Gossip", "Wire", "Wasm", "Node",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "tools/fuzz", swiftSettings: swiftFlags),
+    .executableTarget(
+      name: "sim",
+      dependencies: ["Core", "Gossip", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "tools/sim", swiftSettings: swiftFlags),
     .executableTarget(
       name: "models",
       dependencies: ["Core", "CKernels", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -65,6 +70,7 @@ let package = Package(
     .testTarget(name: "CoreTests", dependencies: ["Core", "CKernels"], swiftSettings: swiftFlags),
     .testTarget(
       name: "StorageTests", dependencies: ["Core", "CKernels", "Storage"], swiftSettings: swiftFlags),
+    .testTarget(name: "GossipTests", dependencies: ["Core", "Gossip"], swiftSettings: swiftFlags),
     .testTarget(name: "WireTests", dependencies: ["Core", "Storage", "Wire"], swiftSettings: swiftFlags),
     .testTarget(
       name: "WasmTests", dependencies: ["Core", "CKernels", "CWasmtime", "Wasm"],

@@ -2,6 +2,7 @@
 
 import Core
 import Foundation
+import Gossip
 import Storage
 import Wasm
 import Wire
@@ -11,7 +12,7 @@ enum FuzzTarget {
 
   static let names = [
     "wire", "wal", "manifest", "smallfile", "footer", "segment", "payload", "filter", "vectorfile", "json",
-    "guest",
+    "guest", "gossip",
   ]
 
   static func make(_ name: String) throws -> Attack {
@@ -65,6 +66,9 @@ enum FuzzTarget {
       return { source in source.mutated(samples).withUnsafeBytes { JSONFuzz.run($0) } }
     case "guest":
       return { source in source.noise(64).withUnsafeBytes { WasmFuzz.run($0) } }
+    case "gossip":
+      let samples = GossipFuzz.samples()
+      return { GossipFuzz.run($0.mutated(samples)) }
     default: throw RoostError(.invalidArgument, "there is no target '\(name)'")
     }
   }
