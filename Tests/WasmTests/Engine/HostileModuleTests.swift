@@ -190,8 +190,11 @@ import Wasm
       "gave infinity as element 0 of vector 0")
     try expectFails(.embedder("(i32.const 3)"), "answered for 3 of 2 items")
     try expectFails(.embedder("(loop $l (br $l)) (i32.const 0)"), "ran longer than 20 ms in roost_embed")
-    for dimension in [0, -1, 4097, 0x7fff_ffff] {
-      expectFailure(.moduleFailed, "has dimension \(dimension)") { () throws(RoostError) in
+    for (dimension, part) in [
+      (0, "has dimension 0"), (4097, "has dimension 4097"), (0x7fff_ffff, "has dimension 2147483647"),
+      (-1, "failed in roost_dimension: status -1"),
+    ] {
+      expectFailure(.moduleFailed, part) { () throws(RoostError) in
         _ = try GuestFixture.embedder("(local.get $n)", dimension: dimension).compile(engine)
       }
     }
