@@ -12,7 +12,7 @@ enum FuzzTarget {
 
   static let names = [
     "wire", "wal", "manifest", "smallfile", "footer", "segment", "payload", "filter", "vectorfile", "json",
-    "guest", "gossip",
+    "guest", "image", "onnx", "signal", "gossip",
   ]
 
   static func make(_ name: String) throws -> Attack {
@@ -69,6 +69,9 @@ enum FuzzTarget {
     case "gossip":
       let samples = GossipFuzz.samples()
       return { GossipFuzz.run($0.mutated(samples)) }
+    case "image", "onnx", "signal":
+      let fuzz = try EmbedderFuzz(name)
+      return { source in try fuzz.run(&source) }
     default: throw RoostError(.invalidArgument, "there is no target '\(name)'")
     }
   }

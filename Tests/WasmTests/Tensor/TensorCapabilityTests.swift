@@ -70,6 +70,12 @@ import Wasm
     ("matmul", [2, 1, 1, 1, 0, 0, 2048, 1, huge, 2048, 1, 0, 2048, 1, 0], "outside the memory"),
     ("convolve", [1, 0, 4, 4, 1, 0, 3, 1, 1, 1, 4, 4, 1, 2048, 2048, 0, 2048], "filter of 0 x 3"),
     ("convolve", [1, 0, 70_000, 4, 1, 3, 3, 1, 1, 1, 4, 4, 1, 2048, 2048, 0, 2048], "a side of 70000"),
+    // Windows that lie far outside the image.
+    (
+      "convolve", [1, 0, 4, 4, 1, 3, 3, 60_000, 60_000, 60_000, 4_000, 4_000, 1, 2048, 2048, 0, 2048],
+      "outside the memory"
+    ),
+    ("convolve", [1, 0, 4, 4, 1, 3, 3, 9_000, 1, 1, 2, 2, 1, 2048, 2048, 0, 2048], "scratch"),
     ("depthwise", [0, 200, 200, 8, 3, 3, 1, 1, 1, 200, 200, 2048, 2048, 0, 2048], "outside the memory"),
     ("pool", [5, 4, 4, 1, 2, 2, 2, 0, 0, 2, 2, 2048, 2048], "unknown kind of pooling 5"),
   ])

@@ -201,4 +201,71 @@ import Testing
       }
     }
   }
+
+  /// Windows inside the image and beyond its edges, few and many outputs, near and far weights.
+  @Test(arguments: [Int32(1), 2])
+  func convolutionsEqualSumsInDouble(weights: Int32) {
+    let seed = UInt64.random(in: 0 ... .max)
+    var generator = SplitMix64(seed: seed)
+    for (height, width, channels, outputs, kernel, stride, pad, isPadded) in [
+      (9, 7, 5, 20, 3, 1, 1, true), (8, 8, 3, 33, 3, 2, 0, false), (6, 15, 19, 64, 2, 1, 3, true),
+      (4, 4, 260, 96, 3, 1, 1, true), (5, 5, 2, 1, 5, 1, 6, true),
+    ] {
+      let (outHeight, outWidth) = (
+        (height + 2 * pad - kernel) / stride + 1, (width + 2 * pad - kernel) / stride + 1
+      )
+      let inputs = kernel * kernel * channels
+      let x = random(height * width * channels, &generator)
+      let matrix = random(inputs * outputs, &generator)
+      let bias = random(outputs, &generator)
+      let packed = pack(weights, matrix, inputs, outputs)
+      let (reachHeight, reachWidth) = ((outHeight - 1) * stride + kernel, (outWidth - 1) * stride + kernel)
+      let tolerance = (weights == 1 ? 1e-5 : 0.004) * (Double(inputs).squareRoot() + 1)
+      for level in Self.levels {
+        var y = [Float](repeating: .nan, count: outHeight * outWidth * outputs)
+        var scratch = [Float](repeating: .nan, count: reachHeight * reachWidth * channels)
+        x.withUnsafeBufferPointer { x in
+          packed.withUnsafeBytes { packed in
+            bias.withUnsafeBufferPointer { bias in
+              scratch.withUnsafeMutableBytes { scratch in
+                y.withUnsafeMutableBufferPointer { y in
+                  guard let x = x.baseAddress, let packed = packed.baseAddress, let y = y.baseAddress else {
+                    return
+                  }
+                  var call = roost_convolution(
+                    weights: weights, activation: 0, height: height, width: width, channels: channels,
+                    outputs: outputs, kernel_height: kernel, kernel_width: kernel, stride: stride,
+                    pad_top: pad,
+                    pad_left: pad, out_height: outHeight, out_width: outWidth, x: x, packed: packed,
+                    bias: bias.baseAddress, y: y, scratch: isPadded ? scratch.baseAddress : nil,
+                    padded_height: reachHeight, padded_width: reachWidth)
+                  roost_tensor_kernel_at(Int32(level)).pointee.convolve(&call)
+                }
+              }
+            }
+          }
+        }
+        for row in 0..<outHeight {
+          for column in 0..<outWidth {
+            for output in 0..<outputs {
+              var sum = Double(bias[output])
+              for i in 0..<kernel {
+                for j in 0..<kernel {
+                  let (v, h) = (row * stride + i - pad, column * stride + j - pad)
+                  guard (0..<height).contains(v), (0..<width).contains(h) else { continue }
+                  for channel in 0..<channels {
+                    sum +=
+                      Double(x[(v * width + h) * channels + channel])
+                      * Double(matrix[output * inputs + (i * kernel + j) * channels + channel])
+                  }
+                }
+              }
+              let found = Double(y[(row * outWidth + column) * outputs + output])
+              #expect(abs(found - sum) < tolerance, "seed \(seed) level \(level) \(height)x\(width)")
+            }
+          }
+        }
+      }
+    }
+  }
 }

@@ -152,26 +152,16 @@ extension Plane {
     }
   }
 
+  /// sums = or += samples × weight; loops that the compiler makes vectors of.
   @inline(__always)
   private func add(
     _ from: UnsafeMutablePointer<UInt8>, _ count: Int, times weight: Float, isFirst: Bool, to sums: Floats
   ) {
-    var index = 0
+    if isFirst { sums.update(repeating: 0, count: count) }
     if step == 1 {
-      while index + 8 <= count {
-        let bytes = UnsafeRawPointer(from + index).loadUnaligned(as: SIMD8<UInt8>.self)
-        let words = SIMD8<Int32>(truncatingIfNeeded: SIMD8<UInt16>(truncatingIfNeeded: bytes))
-        let values = SIMD8<Float>(words) * weight
-        let to = UnsafeMutableRawPointer(sums + index)
-        to.storeBytes(
-          of: isFirst ? values : to.loadUnaligned(as: SIMD8<Float>.self) + values, as: SIMD8<Float>.self)
-        index += 8
-      }
-    }
-    while index < count {
-      let value = Float(from[index * step]) * weight
-      sums[index] = isFirst ? value : sums[index] + value
-      index += 1
+      for index in 0..<count { sums[index] += Float(Int32(from[index])) * weight }
+    } else {
+      for index in 0..<count { sums[index] += Float(Int32(from[index &* step])) * weight }
     }
   }
 }

@@ -271,6 +271,17 @@ struct ConvolutionFilter {
     let inputs = height * width * channels
     let matrix = Floats.allocate(capacity: max(1, outputs * inputs))
     defer { matrix.deallocate() }
+    if groups == 1 && weights.shape[2] * weights.shape[3] == 1 {
+      // The orders are the same.
+      weights.copyFloats(to: matrix)
+      if let factors {
+        for output in 0..<outputs {
+          let row = matrix + output * inputs
+          for input in 0..<inputs { row[input] *= factors[output] }
+        }
+      }
+      return Linear(packing: matrix, weights: .f32, inputs: inputs, outputs: outputs, bias: bias)
+    }
     if groups > 1 || dilations != [1, 1] { matrix.update(repeating: 0, count: outputs * inputs) }
     forEach(factors) { output, row, column, channel, weight in
       matrix[output * inputs + (row * width + column) * channels + channel] = weight

@@ -7,7 +7,14 @@ enum TensorFallback {
   static func linear(
     _ layer: Linear, _ x: UnsafePointer<Float>, _ rows: Int, _ activation: Activation, _ y: Floats
   ) {
-    for row in 0..<rows {
+    var row = 0
+    if layer.weights == .f32 {
+      while row + 4 <= rows {
+        fourRows(layer, x + row * layer.inputs, activation, y + row * layer.outputs)
+        row += 4
+      }
+    }
+    for row in row..<rows {
       for first in stride(from: 0, to: layer.outputs, by: 4) {
         var sum = products(layer, x + row * layer.inputs, first)
         for lane in 0..<min(4, layer.outputs - first) {
@@ -15,6 +22,47 @@ enum TensorFallback {
           y[row * layer.outputs + first + lane] = apply(activation, sum[lane])
         }
       }
+    }
+  }
+
+  /// Four rows of inputs with eight outputs at a time, so that what is loaded is used several times.
+  private static func fourRows(
+    _ layer: Linear, _ x: UnsafePointer<Float>, _ activation: Activation, _ y: Floats
+  ) {
+    typealias Lanes = SIMD4<Float>
+    let inputs = layer.inputs
+    let (x1, x2, x3) = (x + inputs, x + 2 * inputs, x + 3 * inputs)
+    for first in stride(from: 0, to: layer.outputs, by: 8) {
+      var weights = layer.packed + ((first / panel) * inputs * panel + first % panel) * 4
+      var (a0, a1, b0, b1) = (Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero)
+      var (c0, c1, d0, d1) = (Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero)
+      for index in 0..<inputs {
+        let (low, high) = (
+          weights.loadUnaligned(as: Lanes.self), weights.loadUnaligned(fromByteOffset: 16, as: Lanes.self)
+        )
+        let (a, b, c, d) = (x[index], x1[index], x2[index], x3[index])
+        a0 += low * a
+        a1 += high * a
+        b0 += low * b
+        b1 += high * b
+        c0 += low * c
+        c1 += high * c
+        d0 += low * d
+        d1 += high * d
+        weights += panel * 4
+      }
+      let count = min(8, layer.outputs - first)
+      func finish(_ low: Lanes, _ high: Lanes, _ row: Int) {
+        let to = y + row * layer.outputs + first
+        for lane in 0..<count {
+          let sum = (lane < 4 ? low[lane] : high[lane - 4]) + (layer.bias?[first + lane] ?? 0)
+          to[lane] = apply(activation, sum)
+        }
+      }
+      finish(a0, a1, 0)
+      finish(b0, b1, 1)
+      finish(c0, c1, 2)
+      finish(d0, d1, 3)
     }
   }
 
