@@ -29,37 +29,51 @@ struct InverseDCT {
     }
   }
 
-  /// Writes the samples of the block. `isFlat`: nothing but the first coefficient is set.
+  /// Writes the samples of the block; nothing behind the `last` coefficient in zigzag order is set.
   @inline(__always)
-  func run(isFlat: Bool, to target: UnsafeMutablePointer<UInt8>, stride: Int) {
-    if isFlat {
+  func run(last: Int, to target: UnsafeMutablePointer<UInt8>, stride: Int) {
+    if last == 0 {
       let level = min(max((block[0] &+ 4) &>> 3 &+ 128, 0), 255)
       let eight = UInt64(truncatingIfNeeded: level) &* 0x0101_0101_0101_0101
       for row in 0..<8 {
         UnsafeMutableRawPointer(target + row * stride).storeBytes(of: eight, as: UInt64.self)
       }
+    } else if last < 10 {
+      runCorner(to: target, stride: stride)
     } else {
       runFull(to: target, stride: stride)
     }
   }
 
   private func runFull(to target: UnsafeMutablePointer<UInt8>, stride: Int) {
-    let left = columns(0)
-    let right = columns(4)
-    finish(
+    let left = Self.columns((row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)))
+    let right = Self.columns(
+      (row(0, 4), row(1, 4), row(2, 4), row(3, 4), row(4, 4), row(5, 4), row(6, 4), row(7, 4)))
+    Self.finish(
       (left.0, left.1, left.2, left.3), (right.0, right.1, right.2, right.3), to: target, stride: stride)
-    finish(
+    Self.finish(
       (left.4, left.5, left.6, left.7), (right.4, right.5, right.6, right.7), to: target + 4 * stride,
       stride: stride)
   }
 
+  /// With coefficients in the upper left quarter only, as most blocks of photographs have them.
+  private func runCorner(to target: UnsafeMutablePointer<UInt8>, stride: Int) {
+    let none = Lanes(repeating: 0)
+    let left = Self.columns((row(0), row(1), row(2), row(3), none, none, none, none))
+    let right = (none, none, none, none)
+    Self.finish((left.0, left.1, left.2, left.3), right, to: target, stride: stride)
+    Self.finish((left.4, left.5, left.6, left.7), right, to: target + 4 * stride, stride: stride)
+  }
+
+  @inline(__always)
+  private func row(_ index: Int, _ first: Int = 0) -> Lanes {
+    UnsafeRawPointer(block + index * 8 + first).loadUnaligned(as: Lanes.self)
+  }
+
   /// The first pass over four columns, with two more bits than it began with.
   @inline(__always)
-  private func columns(_ first: Int) -> Rows {
-    func row(_ index: Int) -> Lanes {
-      UnsafeRawPointer(block + index * 8 + first).loadUnaligned(as: Lanes.self)
-    }
-    let sums = Self.transform((row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)))
+  private static func columns(_ rows: Rows) -> Rows {
+    let sums = transform(rows)
     func scaled(_ lanes: Lanes) -> Lanes { (lanes &+ 1024) &>> 11 }
     return (
       scaled(sums.0), scaled(sums.1), scaled(sums.2), scaled(sums.3), scaled(sums.4), scaled(sums.5),
@@ -70,12 +84,12 @@ struct InverseDCT {
 
   /// The second pass over four rows, given by their halves.
   @inline(__always)
-  private func finish(
+  private static func finish(
     _ left: (Lanes, Lanes, Lanes, Lanes), _ right: (Lanes, Lanes, Lanes, Lanes),
     to target: UnsafeMutablePointer<UInt8>, stride: Int
   ) {
-    let (a, b) = (Self.transposed(left), Self.transposed(right))
-    let sums = Self.transform((a.0, a.1, a.2, a.3, b.0, b.1, b.2, b.3))
+    let (a, b) = (transposed(left), transposed(right))
+    let sums = transform((a.0, a.1, a.2, a.3, b.0, b.1, b.2, b.3))
     func level(_ lanes: Lanes) -> Lanes {
       let levels = (lanes &+ 131072) &>> 18 &+ 128
       return pointwiseMin(pointwiseMax(levels, Lanes(repeating: 0)), Lanes(repeating: 255))

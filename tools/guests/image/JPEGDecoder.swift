@@ -219,12 +219,13 @@ final class JPEGDecoder {
         for column in 0..<component.stride / 8 {
           let block = coefficients + (row * component.stride / 8 + column) * 64
           var last = 0
-          for index in 0..<64 {
-            if block[index] != 0 { last = index }
-            transform.block[index] = Int32(block[index]) &* table[index]
+          for k in 0..<64 {
+            let place = Int(transform.zigzag[k])
+            if block[place] != 0 { last = k }
+            transform.block[place] = Int32(block[place]) &* table[place]
           }
           transform.run(
-            isFlat: last == 0, to: component.samples + row * 8 * component.stride + column * 8,
+            last: last, to: component.samples + row * 8 * component.stride + column * 8,
             stride: component.stride)
         }
       }

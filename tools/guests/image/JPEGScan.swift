@@ -78,7 +78,7 @@ struct JPEGScan {
     let (dc, ac) = (try decoder.codes.dc(component.dcCode), try decoder.codes.ac(component.acCode))
     let end = try readAll(index, dc, ac, table)
     transform.run(
-      isFlat: end == 0, to: component.samples + row * 8 * component.stride + column * 8,
+      last: end, to: component.samples + row * 8 * component.stride + column * 8,
       stride: component.stride)
   }
 

@@ -1,6 +1,15 @@
 // A tensor that is known before any input is: an initializer, read where it stands in the file, or a result of
 // such.
 
+/// Memory that goes away with the last constant that lies in it.
+final class OwnedMemory {
+  let start: UnsafeMutableRawPointer
+
+  init(byteCount: Int) { start = .allocate(byteCount: max(4, byteCount), alignment: 16) }
+
+  deinit { start.deallocate() }
+}
+
 final class Constant {
   let type: ElementType
   /// Whether it counts as floats; a cast changes this, not the bytes.
@@ -8,11 +17,16 @@ final class Constant {
   let shape: [Int]
   let count: Int
   private let start: UnsafeRawPointer
-  private var alignedFloats: UnsafePointer<Float>?
-  private var alignedInts: UnsafePointer<Int32>?
+  /// Where the elements lie, unless that is the file.
+  private let memory: OwnedMemory?
+  private var alignedFloats: OwnedMemory?
+  private var alignedInts: OwnedMemory?
 
-  /// `start` holds the elements, little-endian, at any alignment, and stays.
-  init(type: ElementType, shape: [Int], start: UnsafeRawPointer, isFloat: Bool? = nil) {
+  /// `start` holds the elements, little-endian, at any alignment; it stays, or belongs to `memory`.
+  init(
+    type: ElementType, shape: [Int], start: UnsafeRawPointer, memory: OwnedMemory? = nil, isFloat: Bool? = nil
+  ) {
+    self.memory = memory
     self.type = type
     self.isFloat = isFloat ?? type.isFloat
     self.shape = shape
@@ -21,22 +35,24 @@ final class Constant {
   }
 
   convenience init(shape: [Int], floats: [Float]) {
-    let values = UnsafeMutablePointer<Float>.allocate(capacity: max(1, floats.count))
+    let memory = OwnedMemory(byteCount: floats.count * 4)
+    let values = memory.start.assumingMemoryBound(to: Float.self)
     for index in 0..<floats.count { values[index] = floats[index] }
-    self.init(type: .float, shape: shape, start: UnsafeRawPointer(values))
+    self.init(type: .float, shape: shape, start: UnsafeRawPointer(values), memory: memory)
   }
 
   convenience init(shape: [Int], ints: [Int64]) {
-    let values = UnsafeMutablePointer<Int32>.allocate(capacity: max(1, ints.count))
+    let memory = OwnedMemory(byteCount: ints.count * 4)
+    let values = memory.start.assumingMemoryBound(to: Int32.self)
     for index in 0..<ints.count { values[index] = Int32(clamping: ints[index]) }
-    self.init(type: .int32, shape: shape, start: UnsafeRawPointer(values))
+    self.init(type: .int32, shape: shape, start: UnsafeRawPointer(values), memory: memory)
   }
 
   /// The same elements as another shape, or counted as floats or integers.
   func viewed(shape: [Int], isFloat: Bool) -> Constant? {
     // Only a cast of the bytes' own kind is free; integers made of floats are new numbers.
     guard type.isFloat == isFloat || isFloat else { return nil }
-    return Constant(type: type, shape: shape, start: start, isFloat: isFloat)
+    return Constant(type: type, shape: shape, start: start, memory: memory, isFloat: isFloat)
   }
 
   func float(_ index: Int) -> Float {
@@ -74,28 +90,23 @@ final class Constant {
     }
   }
 
-  /// The elements as f32 in aligned memory.
+  /// The elements as f32 in aligned memory, which lives as long as this constant.
   var floats: UnsafePointer<Float> {
-    if let alignedFloats { return alignedFloats }
-    let floats: UnsafePointer<Float>
-    if type == .float, UInt(bitPattern: start) % 4 == 0 {
-      floats = start.assumingMemoryBound(to: Float.self)
-    } else {
-      let copy = Floats.allocate(capacity: max(1, count))
-      copyFloats(to: copy)
-      floats = UnsafePointer(copy)
-    }
-    alignedFloats = floats
-    return floats
+    if type == .float, UInt(bitPattern: start) % 4 == 0 { return start.assumingMemoryBound(to: Float.self) }
+    let copy = alignedFloats ?? OwnedMemory(byteCount: count * 4)
+    let floats = copy.start.assumingMemoryBound(to: Float.self)
+    if alignedFloats == nil { copyFloats(to: floats) }
+    alignedFloats = copy
+    return UnsafePointer(floats)
   }
 
-  /// The elements as 32-bit integers in aligned memory.
+  /// The elements as 32-bit integers in aligned memory, which lives as long as this constant.
   var int32s: UnsafePointer<Int32> {
-    if let alignedInts { return alignedInts }
-    let copy = UnsafeMutablePointer<Int32>.allocate(capacity: max(1, count))
-    for index in 0..<count { copy[index] = Int32(int(index)) }
-    alignedInts = UnsafePointer(copy)
-    return UnsafePointer(copy)
+    let copy = alignedInts ?? OwnedMemory(byteCount: count * 4)
+    let ints = copy.start.assumingMemoryBound(to: Int32.self)
+    if alignedInts == nil { for index in 0..<count { ints[index] = Int32(int(index)) } }
+    alignedInts = copy
+    return UnsafePointer(ints)
   }
 }
 

@@ -63,8 +63,9 @@ final class Operation {
   var normalization: (parts: [Constant], epsilon: Float)?
   var epsilon: Float?
 
-  /// What was made of its constants when it first ran.
+  /// What was made of its constants when it first ran, and those that it points into.
   var layer: Linear?
+  var kept: Constant?
   var depthwise: Depthwise?
 
   init(type: Operator, node: Node, inputs: [Int], outputs: [Int]) {

@@ -25,12 +25,12 @@ struct ImageInput {
     let shorter = max(shorter ?? (min(width, height) * 8 + 3) / 7, max(width, height))
     let crop = Crop.centre(fullWidth, fullHeight, shorter: shorter, outWidth: width, outHeight: height)
     picture.resize(crop, outWidth: width, outHeight: height, into: target)
-    let factors = SIMD3(deviation[0], deviation[1], deviation[2])
-    let offsets = SIMD3(mean[0], mean[1], mean[2])
-    for pixel in 0..<width * height {
-      let at = target + pixel * 3
-      let levels = (SIMD3(at[0], at[1], at[2]) / 255 - offsets) / factors
-      (at[0], at[1], at[2]) = (levels[0], levels[1], levels[2])
+    for channel in 0..<3 {
+      let factor = 1 / (255 * deviation[channel])
+      let offset = -mean[channel] / deviation[channel]
+      for pixel in 0..<width * height {
+        target[pixel * 3 + channel] = target[pixel * 3 + channel] * factor + offset
+      }
     }
   }
 

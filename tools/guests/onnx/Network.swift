@@ -102,7 +102,8 @@ final class Network {
       guard !tensor.isFloat, tensor.shape.count == 2, tensor.shape[0] == 1 else {
         throw GuestError("token ids come as one row of integers")
       }
-      return try embed(ids: tensor.int32s, count: tensor.count, into: vector)
+      try embed(ids: tensor.int32s, count: tensor.count, into: vector)
+      return withExtendedLifetime(tensor) {}
     }
     let plan = try model.plan([OnnxTensor(shape: tensor.shape, isFloat: tensor.isFloat)])
     let input = model.graph.inputs[0].value
@@ -110,6 +111,7 @@ final class Network {
       tensor.copyFloats(to: plan.addresses.floats(input))
     } else {
       plan.addresses.ints(input).update(from: tensor.int32s, count: tensor.count)
+      withExtendedLifetime(tensor) {}
     }
     try plan.run()
     try finish(plan, into: vector)

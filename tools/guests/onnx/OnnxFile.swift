@@ -258,9 +258,10 @@ struct OnnxFile {
     if !type.isFloat, integers.count == count { return (name, Constant(shape: shape, ints: integers)) }
     // Half numbers that are not raw come as the bits of integers.
     if type == .float16, integers.count == count {
-      let values = UnsafeMutablePointer<UInt16>.allocate(capacity: max(1, count))
+      let memory = OwnedMemory(byteCount: count * 2)
+      let values = memory.start.assumingMemoryBound(to: UInt16.self)
       for index in 0..<count { values[index] = UInt16(truncatingIfNeeded: integers[index]) }
-      return (name, Constant(type: type, shape: shape, start: UnsafeRawPointer(values)))
+      return (name, Constant(type: type, shape: shape, start: UnsafeRawPointer(values), memory: memory))
     }
     throw GuestError("the tensor '", name, "' has another number of elements than its shape says")
   }

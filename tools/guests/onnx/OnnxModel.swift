@@ -14,6 +14,9 @@ final class OnnxModel {
 
   let graph: Graph
   private var plans: [(inputs: [OnnxTensor], plan: Plan)] = []
+  /// The values of whichever plan runs.
+  private var arena: OwnedMemory?
+  private var arenaBytes = 0
 
   init(_ bytes: Bytes) throws(GuestError) {
     let file = try OnnxFile(bytes)
@@ -23,8 +26,19 @@ final class OnnxModel {
     self.graph = graph
   }
 
-  /// The plan for inputs like these, in the order of `graph.inputs`.
+  /// The plan for inputs like these, in the order of `graph.inputs`. Its values are valid until the next is asked for.
   func plan(_ inputs: [OnnxTensor]) throws(GuestError) -> Plan {
+    let plan = try findPlan(inputs)
+    if plan.arenaBytes > arenaBytes || arena == nil {
+      arena = nil
+      arena = OwnedMemory(byteCount: plan.arenaBytes)
+      arenaBytes = plan.arenaBytes
+    }
+    if let arena { plan.place(in: arena.start) }
+    return plan
+  }
+
+  private func findPlan(_ inputs: [OnnxTensor]) throws(GuestError) -> Plan {
     for known in plans where Self.areAlike(known.inputs, inputs) { return known.plan }
     guard inputs.count == graph.inputs.count else {
       throw GuestError("the model takes another number of inputs")

@@ -49,8 +49,10 @@ final class Plan {
   private(set) var output: Int
   private var plainCopies: [Int: Int] = [:]
   private var channelsLastCopies: [Int: Int] = [:]
-  private var arena: UnsafeMutableRawPointer?
+  /// The memory that its values need, and where in it they lie.
   private(set) var arenaBytes = 0
+  private var places: [(value: Int, offset: Int)] = []
+  private var arena: UnsafeMutableRawPointer?
   private static let arenaBytesMax = 96 << 20
 
   /// - Parameter inputs: the value that stands for each input of the graph.
@@ -102,7 +104,12 @@ final class Plan {
     addresses.table = [UnsafeMutableRawPointer?](repeating: nil, count: values.count)
   }
 
-  deinit { arena?.deallocate() }
+  /// Lets the values lie in `memory`, at least `arenaBytes`, which other plans may use between the runs.
+  func place(in memory: UnsafeMutableRawPointer) {
+    guard arena != memory else { return }
+    arena = memory
+    for place in places { addresses.table[place.value] = memory + place.offset }
+  }
 
   func run() throws(GuestError) { for step in steps { try step.run(addresses) } }
 
@@ -124,11 +131,12 @@ final class Plan {
   private func fold(from first: Int) throws(GuestError) {
     for step in steps[first...] {
       let value = values[step.output]
-      let memory = UnsafeMutableRawPointer.allocate(byteCount: max(4, value.count * 4), alignment: 16)
-      addresses.table[step.output] = memory
+      let memory = OwnedMemory(byteCount: value.count * 4)
+      addresses.table[step.output] = memory.start
       try step.run(addresses)
       values[step.output].constant = Constant(
-        type: value.isFloat ? .float : .int32, shape: value.shape, start: UnsafeRawPointer(memory))
+        type: value.isFloat ? .float : .int32, shape: value.shape, start: UnsafeRawPointer(memory.start),
+        memory: memory)
     }
     steps.removeLast(steps.count - first)
   }
@@ -297,12 +305,9 @@ final class Plan {
     guard arenaBytes <= Self.arenaBytesMax else {
       throw GuestError("the model needs more memory for its intermediate values than a module may have")
     }
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(64, arenaBytes), alignment: 64)
-    arena = memory
-    for life in lives { addresses.table[life.value] = memory + life.place }
     for index in 0..<values.count {
-      let root = values[index].root
-      if root != index, let address = addresses.table[root] { addresses.table[index] = address }
+      let life = number[values[index].root]
+      if life >= 0, values[index].constant == nil { places.append((index, lives[life].place)) }
     }
   }
 }

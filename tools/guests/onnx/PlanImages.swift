@@ -101,9 +101,12 @@ extension Plan {
       throw operation.refused(" with padding that counts and rounding up is not supported")
     }
     let taps = window.filterHeight * window.filterWidth
-    let filter = Floats.allocate(capacity: taps * window.channels)
-    filter.update(repeating: 1 / Float(taps), count: taps * window.channels)
-    try emitDepthwise(operation, x, window, Depthwise(filter: filter, bias: nil))
+    let filter = Constant(
+      shape: [taps * window.channels],
+      floats: [Float](repeating: 1 / Float(taps), count: taps * window.channels))
+    let layer = operation.depthwise ?? Depthwise(filter: filter.floats, bias: nil)
+    if operation.depthwise == nil { (operation.depthwise, operation.kept) = (layer, filter) }
+    try emitDepthwise(operation, x, window, layer)
   }
 
   private func emitDepthwise(
@@ -148,7 +151,7 @@ extension Plan {
       dilations: operation.ints("dilations") ?? [1, 1])
     if groups == shape[1] && outputs == groups {
       let layer = operation.depthwise ?? filter.depthwise()
-      operation.depthwise = layer
+      if operation.depthwise == nil { (operation.depthwise, operation.kept) = (layer, filter.bias) }
       return try emitDepthwise(operation, x, window, layer)
     }
     let (y, batch, activation) = (operation.outputs[0], shape[0], operation.activation)
@@ -159,7 +162,7 @@ extension Plan {
     try add([x], y, shape: [batch, outputs, window.outHeight, window.outWidth], isChannelsLast: true) {
       (at) throws(GuestError) in
       let layer = operation.layer ?? filter.layer()
-      operation.layer = layer
+      if operation.layer == nil { (operation.layer, operation.kept) = (layer, filter.bias) }
       for image in 0..<batch {
         layer.convolve(
           at.floats(x) + image * sizes.0, window, activation: activation, into: at.floats(y) + image * sizes.1

@@ -52,6 +52,7 @@ extension Plan {
     guard let step = steps.last, step.output == y else { return }
     let (count, width, sums) = (values[y].count, bias.count, bias.floats)
     replaceLast { (at) throws(GuestError) in
+      _ = bias
       try step.run(at)
       let to = at.floats(y)
       for first in stride(from: 0, to: count, by: width) {
@@ -105,7 +106,7 @@ extension Plan {
     let rows = outputs == 0 ? 0 : elementCount(shape) / outputs
     try add([x], y, shape: shape) { (at) throws(GuestError) in
       let layer = operation.layer ?? make(bias?.floats)
-      operation.layer = layer
+      if operation.layer == nil { (operation.layer, operation.kept) = (layer, bias) }
       layer.apply(at.floats(x), rows: rows, activation: activation, into: at.floats(y))
     }
   }
@@ -204,7 +205,7 @@ extension Plan {
     let rows = elementCount(shape) / width
     let (factors, offsets) = (gamma.floats, summands.floats)
     try add([x], y, shape: shape) { (at) throws(GuestError) in
-      _ = summands
+      _ = (gamma, summands)
       Tensor.layerNorm(
         at.floats(x), rows: rows, width: width, gamma: factors, beta: offsets, epsilon: epsilon,
         into: at.floats(y))
