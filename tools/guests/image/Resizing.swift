@@ -43,10 +43,12 @@ private struct Taps {
   init(size: Int, start: Float, length: Float, limit: Int) {
     let scale = length / Float(size)
     let reach = max(1, scale)
-    most = Int(reach * 2) + 3
+    // Rounded up to fours, zeros behind.
+    most = (Int(reach * 2) + 6) / 4 * 4
     first = .allocate(capacity: size)
     count = .allocate(capacity: size)
     weights = .allocate(capacity: size * most)
+    weights.update(repeating: 0, count: size * most)
     low = limit
     for index in 0..<size {
       let centre = start + (Float(index) + 0.5) * scale
@@ -98,26 +100,35 @@ extension Picture {
     for (index, plane) in planes.enumerated() {
       plane.resize(lying, outWidth: across, outHeight: down, into: levels + index * across * down)
     }
+    // Where the first pixel goes, and how far it is to the next one across and down.
+    let (stepAcross, stepDown) = turns ? (outWidth, 1) : (1, outWidth)
+    let first =
+      (flipColumns ? (across - 1) * stepAcross : 0) + (flipRows ? (down - 1) * stepDown : 0)
+    let (right, below) = (3 * (flipColumns ? -stepAcross : stepAcross), 3 * (flipRows ? -stepDown : stepDown))
     let count = across * down
     for row in 0..<down {
-      for column in 0..<across {
-        let from = row * across + column
-        let (x, y) = (flipColumns ? across - 1 - column : column, flipRows ? down - 1 - row : row)
-        let to = output + 3 * (turns ? x * outWidth + y : y * outWidth + x)
-        switch colours {
-        case .grey:
-          to[0] = levels[from]
-          to[1] = levels[from]
-          to[2] = levels[from]
-        case .rgb:
-          to[0] = levels[from]
-          to[1] = levels[from + count]
-          to[2] = levels[from + 2 * count]
-        case .yCbCr:
-          let (luma, blue, red) = (levels[from], levels[from + count] - 128, levels[from + 2 * count] - 128)
+      var to = output + 3 * first + row * below
+      let (x, y, z) = (
+        levels + row * across, levels + row * across + count, levels + row * across + 2 * count
+      )
+      switch colours {
+      case .grey:
+        for column in 0..<across {
+          (to[0], to[1], to[2]) = (x[column], x[column], x[column])
+          to += right
+        }
+      case .rgb:
+        for column in 0..<across {
+          (to[0], to[1], to[2]) = (x[column], y[column], z[column])
+          to += right
+        }
+      case .yCbCr:
+        for column in 0..<across {
+          let (luma, blue, red) = (x[column], y[column] - 128, z[column] - 128)
           to[0] = min(max(luma + 1.402 * red, 0), 255)
           to[1] = min(max(luma - 0.344136 * blue - 0.714136 * red, 0), 255)
           to[2] = min(max(luma + 1.772 * blue, 0), 255)
+          to += right
         }
       }
     }
@@ -131,37 +142,53 @@ extension Plane {
     let down = Taps(size: outHeight, start: crop.top * scaleY, length: crop.height * scaleY, limit: height)
     // Down first: the sums of whole rows go four samples at a time.
     let columns = across.high - across.low
-    let sums = Floats.allocate(capacity: columns + 8)
+    let room = columns + across.most
+    let sums = Floats.allocate(capacity: room)
+    sums.update(repeating: 0, count: room)
     defer {
       across.deallocate()
       down.deallocate()
       sums.deallocate()
     }
     for row in 0..<outHeight {
-      for tap in 0..<down.count[row] {
-        let from = start + (down.first[row] + tap) * stride + across.low * step
-        add(from, columns, times: down.weights[row * down.most + tap], isFirst: tap == 0, to: sums)
-      }
+      let from = start + down.first[row] * stride + across.low * step
+      addRows(from, down.count[row], columns, times: down.weights + row * down.most, into: sums)
       let to = output + row * outWidth
       for column in 0..<outWidth {
-        let (x, weights) = (sums + (across.first[column] - across.low), across.weights + column * across.most)
-        var sum: Float = 0
-        for tap in 0..<across.count[column] { sum += x[tap] * weights[tap] }
-        to[column] = sum
+        let x = UnsafeRawPointer(sums + (across.first[column] - across.low))
+        let weights = UnsafeRawPointer(across.weights + column * across.most)
+        var sum = SIMD4<Float>.zero
+        for tap in Swift.stride(from: 0, to: across.count[column] * 4, by: 16) {
+          sum +=
+            x.loadUnaligned(fromByteOffset: tap, as: SIMD4<Float>.self)
+            * weights.loadUnaligned(fromByteOffset: tap, as: SIMD4<Float>.self)
+        }
+        to[column] = (sum[0] + sum[2]) + (sum[1] + sum[3])
       }
     }
   }
 
-  /// sums = or += samples × weight; loops that the compiler makes vectors of.
+  /// sums = the rows' samples × weights; loops that the compiler makes vectors of.
   @inline(__always)
-  private func add(
-    _ from: UnsafeMutablePointer<UInt8>, _ count: Int, times weight: Float, isFirst: Bool, to sums: Floats
+  private func addRows(
+    _ from: UnsafeMutablePointer<UInt8>, _ rows: Int, _ count: Int, times weights: Floats, into sums: Floats
   ) {
-    if isFirst { sums.update(repeating: 0, count: count) }
-    if step == 1 {
-      for index in 0..<count { sums[index] += Float(Int32(from[index])) * weight }
-    } else {
-      for index in 0..<count { sums[index] += Float(Int32(from[index &* step])) * weight }
+    var row = 0
+    while row < rows {
+      // Two rows at a time halve the loads and stores of the sums.
+      let (first, second) = (from + row * stride, from + (row + 1 < rows ? row + 1 : row) * stride)
+      let (a, b) = (weights[row], row + 1 < rows ? weights[row + 1] : 0)
+      if row == 0 { sums.update(repeating: 0, count: count) }
+      if step == 1 {
+        for index in 0..<count {
+          sums[index] += Float(Int32(first[index])) * a + Float(Int32(second[index])) * b
+        }
+      } else {
+        for index in 0..<count {
+          sums[index] += Float(Int32(first[index &* step])) * a + Float(Int32(second[index &* step])) * b
+        }
+      }
+      row += 2
     }
   }
 }
