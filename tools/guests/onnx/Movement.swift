@@ -14,6 +14,13 @@ struct Movement {
     self.shape = rows.shape
     (self.from, self.to) = (rows.strides[0], rows.strides[1])
     (self.fromOffset, self.toOffset) = (fromOffset, toOffset)
+    // Long rows are cheaper than short ones, unless those can be copied whole.
+    let last = self.shape.count - 1
+    if last > 0, self.shape[last] < self.shape[last - 1], self.from[last] != 1 || self.to[last] != 1 {
+      self.shape.swapAt(last, last - 1)
+      self.from.swapAt(last, last - 1)
+      self.to.swapAt(last, last - 1)
+    }
   }
 
   func run(from source: UnsafePointer<UInt32>, to target: UnsafeMutablePointer<UInt32>) {
