@@ -268,3 +268,29 @@ roost_code_kernel roost_code_kernel_at(int level) {
 #endif
   return codes_portable;
 }
+
+static inline __attribute__((always_inline)) void round_to_bytes(const float *values, size_t dimension,
+                                                                float low, float inverse, uint8_t *bytes) {
+  for (size_t i = 0; i < dimension; i++) {
+    float level = (values[i] - low) * inverse + 0.5f;
+    float clamped = level > 0.0f ? level : 0.0f;
+    bytes[i] = (uint8_t)(int)(clamped < 255.0f ? clamped : 255.0f);
+  }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) static void round_to_bytes_avx2(
+  const float *values, size_t dimension, float low, float inverse, uint8_t *bytes) {
+  round_to_bytes(values, dimension, low, inverse, bytes);
+}
+#endif
+
+void roost_round_to_bytes(const float *values, size_t dimension, float low, float inverse, uint8_t *bytes) {
+#if defined(__x86_64__)
+  if (roost_cpu_level() >= ROOST_AVX2) {
+    round_to_bytes_avx2(values, dimension, low, inverse, bytes);
+    return;
+  }
+#endif
+  round_to_bytes(values, dimension, low, inverse, bytes);
+}

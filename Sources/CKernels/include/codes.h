@@ -39,5 +39,8 @@ void roost_rotate(float *vector, size_t dimension, const uint64_t *signs);
 // (as in RaBitQ, arXiv:2405.12497).
 void roost_encode_codes(const float *vector, size_t dimension, uint8_t *row);
 
+// bytes[i] = (values[i] - low) * inverse, rounded, between 0 and 255; 0 for what is not a number.
+void roost_round_to_bytes(const float *values, size_t dimension, float low, float inverse, uint8_t *bytes);
+
 #pragma clang assume_nonnull end
 #endif

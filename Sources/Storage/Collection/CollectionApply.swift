@@ -138,7 +138,7 @@ extension Collection {
         for row in rows { graph.insert(row: UInt32(row), scratch: scratch) }
       }
     } else {
-      await graph.insertAll(rows: rows, workers: runtime.workers)
+      await graph.insertAll(rows: rows, workers: runtime.workers, roundsVectors: true)
     }
   }
 

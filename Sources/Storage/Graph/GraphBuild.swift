@@ -10,15 +10,18 @@ extension GrowingGraph {
 
   /// Inserts rows whose vectors are in the arena, on all workers. Stops between runs when the task is cancelled
   /// or the work stopped, leaving the remaining rows out.
+  /// - Parameter roundsVectors: looks for neighbours by rounded vectors where that pays, which takes
+  ///   `CoarseVectors.bytesMax` at most until the call returns.
   func insertAll(
     rows: some RandomAccessCollection<Int> & Sendable, order: InsertionOrder = .spread, workers: any Workers,
-    control: WorkControl? = nil
+    control: WorkControl? = nil, roundsVectors: Bool = false
   ) async {
     guard !rows.isEmpty else { return }
     precondition(rows.allSatisfy { $0 >= 0 && $0 < capacity })
     if entry == nil, let start = medoid(of: rows.lazy.map { UInt32($0) }, rows.count) {
       insert(row: start, scratch: GraphScratch())
     }
+    let coarse = roundsVectors ? await CoarseVectors.make(self, rows: rows, workers: workers) : nil
     let skeleton = order == .spread ? rows.count : rows.count / Self.rowsPerSkeletonRow
     if skeleton > 0 {
       let step = rows.count / skeleton
@@ -26,7 +29,7 @@ extension GrowingGraph {
       await forEachRun(count: skeleton, workers: workers, control: control) { run, scratch in
         for position in run {
           let row = UInt32(rows[rows.index(rows.startIndex, offsetBy: jumps[position] * step)])
-          if !self.contains(row) { self.insert(row: row, scratch: scratch) }
+          if !self.contains(row) { self.insert(row: row, scratch: scratch, coarse: coarse) }
         }
         control?.advance(run.count * WorkControl.linkingUnits)
       }
@@ -37,7 +40,7 @@ extension GrowingGraph {
       for position in run {
         let row = UInt32(rows[rows.index(rows.startIndex, offsetBy: position)])
         if self.contains(row) { continue }
-        self.insert(row: row, scratch: scratch)
+        self.insert(row: row, scratch: scratch, coarse: coarse)
         inserted += 1
       }
       control?.advance(inserted * WorkControl.linkingUnits)

@@ -11,7 +11,8 @@ extension GrowingGraph {
 
   /// Links a row whose vector is in the arena. A row that is linked already is linked anew and keeps
   /// the edges that lead to it. Callable from several threads, each with its own scratch.
-  func insert(row: UInt32, scratch: GraphScratch) {
+  /// - Parameter coarse: has the row and all that are in the graph or on their way into it.
+  func insert(row: UInt32, scratch: GraphScratch, coarse: CoarseVectors? = nil) {
     precondition(Int(row) < capacity)
     let isNew = !lists.contains(row)
     links.prepare(row)
@@ -20,7 +21,8 @@ extension GrowingGraph {
       if isNew { assign(row, scratch.chosen.base, 0) }
       return
     }
-    gatherCandidates(for: row, from: entry, scratch: scratch)
+    gatherCandidates(for: row, from: entry, scratch: scratch, coarse: coarse)
+    if coarse != nil { rescoreCandidates(of: row, scratch: scratch) }
     if let twin = duplicate(of: row, among: scratch) {
       link(row, asDuplicateOf: twin, scratch: scratch)
       return
@@ -41,7 +43,10 @@ extension GrowingGraph {
 
   /// Searches for the row's own vector; all rows of the beam and all that were expanded on the way become
   /// `scratch.candidates`, ascending.
-  func gatherCandidates(for row: UInt32, from entry: UInt32, scratch: GraphScratch) {
+  /// - Parameter coarse: compares these in place of the vectors; then distances are in other units.
+  func gatherCandidates(
+    for row: UInt32, from entry: UInt32, scratch: GraphScratch, coarse: CoarseVectors? = nil
+  ) {
     scratch.reserveBatch(max(neighboursMax, 64))
     scratch.keys.reserve(buildEffort)
     scratch.candidateCount = 0
@@ -49,19 +54,25 @@ extension GrowingGraph {
     var visited = scratch.visited.begin(rowCount: capacity)
     defer { scratch.visited.end(visited) }
     var beam = Beam(keys: scratch.keys.base, capacity: buildEffort)
+    func score(_ count: Int) {
+      if let coarse {
+        coarse.batch(from: row, to: batch.rows, batch.pointers, count, into: batch.distances)
+      } else {
+        locate(batch.rows, count, into: batch.pointers)
+        links.batch(from: row, to: batch.rows, batch.pointers, count, into: batch.distances)
+      }
+    }
     _ = visited.insert(row)
     if visited.insert(entry) {
       batch.rows[0] = entry
-      batch.pointers[0] = vector(entry)
-      links.batch(from: row, to: batch.rows, batch.pointers, 1, into: batch.distances)
+      score(1)
       beam.insert(CandidateKey(distance: batch.distances[0], row: entry))
     }
     var passed = 0
     while let next = beam.popNearest() {
       let fresh = visited.keepNew(batch.rows, lists.read(next.row, into: batch.rows))
-      locate(batch.rows, fresh, into: batch.pointers)
       if let upcoming = beam.peekNearest() { lists.prefetch(upcoming) }
-      links.batch(from: row, to: batch.rows, batch.pointers, fresh, into: batch.distances)
+      score(fresh)
       for index in 0..<fresh where !(batch.distances[index] > beam.bound) {
         let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
         guard beam.admits(key) else { continue }
@@ -80,6 +91,21 @@ extension GrowingGraph {
     (candidates + beam.count).update(from: candidates, count: passed)
     candidates.update(from: beam.keys, count: beam.count)
     scratch.candidateCount = total
+  }
+
+  /// Gives the candidates their exact distances, ascending.
+  private func rescoreCandidates(of row: UInt32, scratch: GraphScratch) {
+    let count = scratch.candidateCount
+    scratch.reserveBatch(count)
+    let batch = scratch.batch
+    let candidates = scratch.candidates.base
+    for index in 0..<count { batch.rows[index] = candidates[index].row }
+    locate(batch.rows, count, into: batch.pointers)
+    links.batch(from: row, to: batch.rows, batch.pointers, count, into: batch.distances)
+    for index in 0..<count {
+      candidates[index] = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
+    }
+    sortKeys(candidates, count)
   }
 
   /// Adds an edge; a full list is pruned.
