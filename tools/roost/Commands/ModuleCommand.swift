@@ -8,20 +8,21 @@ import Wire
 
 struct ModuleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "module", abstract: "Build and publish filters and embedders in WebAssembly.",
-    subcommands: [Build.self, Publish.self, List.self])
+    commandName: "module", abstract: "Build, test and publish code in WebAssembly.",
+    subcommands: [New.self, Build.self, Test.self, Publish.self, List.self])
 
   struct Build: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "build", abstract: "Compile a guest from Embedded Swift or C and check it.",
+      commandName: "build", abstract: "Compile a guest from Embedded Swift, C or Rust and check it.",
       discussion: """
         EXAMPLES
           roost module build tools/guests/size-below -o size-below.wasm
           roost module build filter.c
+          roost module build tools/guests/time-decay
           roost module build tools/guests/minilm --model .cache/models/minilm-i8.model
         """)
 
-    @Argument(help: "A .swift or .c file, or a folder of either.") var source: String
+    @Argument(help: "A .swift, .c or .rs file, or a folder of such.") var source: String
     @Option(name: .shortAndLong, help: "The module to write. [default: named after the source]")
     var output: String?
     @Option(help: "A file that becomes part of the module, such as the weights of an embedder.")
@@ -30,7 +31,7 @@ struct ModuleCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
 
     func run() async throws {
-      let name = URL(fileURLWithPath: source).deletingPathExtension().lastPathComponent
+      let name = ModuleCommand.name(of: source)
       let target = output ?? name + ".wasm"
       let bytes = try ModuleBuilder(sdkPath: sdk).build(source, model: model)
       // A module that the node would refuse is refused here, before it is written.
