@@ -8,11 +8,14 @@ import Wasm
 
 struct WasmCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "wasm", abstract: "Filters per candidate and embedders per text, in WebAssembly.",
+    commandName: "wasm",
+    abstract: "Filters and scorers per candidate, filtered queries, and embedders per text, in WebAssembly.",
     discussion: """
       One JSON line per filter and batch size: `ns_per_candidate`; `empty` is a guest that looks at nothing, \
       so it shows the cost of the way in and out, and `native` is the same predicate in the filter language. \
-      One line for what a query pays once: `setup_us`. One line for the embedder: `texts_per_second`.
+      One line for what a query pays once: `setup_us`. The same for a scorer. Then whole queries with a filter in \
+      WebAssembly and with the same one in the filter language: `wasm_to_native`, for several shares of rows that \
+      pass. One line for the embedder: `texts_per_second`.
       """)
 
   @Option(help: "Milliseconds for each measurement.")
@@ -20,6 +23,9 @@ struct WasmCommand: AsyncParsableCommand {
 
   @Option(help: "Batch sizes to measure, separated by commas.")
   var batches = "16,64,256"
+
+  @Option(help: "Rows of the collection that is queried; 0 leaves the queries out.")
+  var rows = 20_000
 
   @Option(help: "A file with one text a line to embed; made-up descriptions when left out.")
   var texts: String?
@@ -50,6 +56,13 @@ struct WasmCommand: AsyncParsableCommand {
     try measureFilter("native", candidates, sizes) { () throws(RoostError) in
       try CompiledFilter(.field("size", .range(FilterRange(upper: .inclusive(.int(50_000))))))
     }
+    let blend = try engine.compile(
+      try builder.build("\(guests)/blend-popularity"), name: "blend-popularity")
+    try measureScorer(blend, candidates, sizes)
+    if rows > 0 {
+      let below = try engine.compile(try builder.build("\(guests)/size-below"), name: "size-below")
+      try await WasmQueryBench(count: rows).run(below)
+    }
     let embedder = try engine.compile(try builder.build("\(guests)/hashed-ngrams"), name: "hashed-ngrams")
     try measureEmbedder(embedder)
   }
@@ -66,6 +79,21 @@ struct WasmCommand: AsyncParsableCommand {
     }
     let setup = try best { () throws(RoostError) in _ = try make() }
     print(#"{"bench":"wasm","filter":"\#(name)","setup_us":\#(rounded(setup / 1_000))}"#)
+  }
+
+  private func measureScorer(
+    _ module: WasmModule, _ candidates: CandidateBatch, _ sizes: [Int]
+  ) throws {
+    let parameters = Payload(["field": .string("size"), "half": .int(50_000), "share": .double(0.5)])
+    func make() throws(RoostError) -> any CandidateScorer { try module.makeScorer(parameters: parameters) }
+    let scorer = try make()
+    for size in sizes {
+      let nanos = try best { () throws(RoostError) in try candidates.score(scorer, batch: size) }
+      let each = rounded(nanos / Double(candidates.count))
+      print(#"{"bench":"wasm","scorer":"\#(module.name)","batch":\#(size),"ns_per_candidate":\#(each)}"#)
+    }
+    let setup = try best { () throws(RoostError) in _ = try make() }
+    print(#"{"bench":"wasm","scorer":"\#(module.name)","setup_us":\#(rounded(setup / 1_000))}"#)
   }
 
   private func measureEmbedder(_ module: WasmModule) throws {
@@ -144,6 +172,8 @@ private final class CandidateBatch {
   private let bytes: UnsafeMutableRawBufferPointer
   private let views: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>
   private let verdicts: UnsafeMutableBufferPointer<Bool>
+  private let distances: UnsafeMutableBufferPointer<Float>
+  private let scores: UnsafeMutableBufferPointer<Float>
 
   var count: Int { views.count }
 
@@ -153,6 +183,10 @@ private final class CandidateBatch {
     views = .allocate(capacity: payloads.count)
     verdicts = .allocate(capacity: payloads.count)
     verdicts.initialize(repeating: false)
+    distances = .allocate(capacity: payloads.count)
+    _ = distances.initialize(from: payloads.indices.map { Float($0) / 64 })
+    scores = .allocate(capacity: payloads.count)
+    scores.initialize(repeating: 0)
     var offset = 0
     for (index, item) in encoded.enumerated() {
       let place = UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<offset + item.count])
@@ -166,6 +200,19 @@ private final class CandidateBatch {
     bytes.deallocate()
     views.deallocate()
     verdicts.deallocate()
+    distances.deallocate()
+    scores.deallocate()
+  }
+
+  func score(_ scorer: any CandidateScorer, batch: Int) throws(RoostError) {
+    for start in stride(from: 0, to: views.count, by: batch) {
+      let range = start..<min(start + batch, views.count)
+      try scorer.score(
+        ScoreBatch(
+          payloads: UnsafeBufferPointer(rebasing: views[range]),
+          distances: UnsafeBufferPointer(rebasing: distances[range])),
+        scores: UnsafeMutableBufferPointer(rebasing: scores[range]))
+    }
   }
 
   func evaluate(_ filter: any CandidateFilter, batch: Int) throws(RoostError) {

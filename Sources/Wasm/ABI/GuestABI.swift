@@ -3,7 +3,7 @@
 import Core
 
 /// What a module is for.
-public enum WasmModuleKind: String, Sendable {
+public enum WasmModuleKind: String, Sendable, CaseIterable {
   /// Batches of candidates to verdicts.
   case filter
   /// Batches of texts or of bytes to vectors.

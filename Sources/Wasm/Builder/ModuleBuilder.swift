@@ -4,7 +4,7 @@
 import Core
 import Glibc
 
-/// Builds modules from Embedded Swift or C. Works in a temporary folder of its own and removes it.
+/// Builds modules from Embedded Swift, C or Rust. Works in a temporary folder of its own and removes it.
 public struct ModuleBuilder: Sendable {
   private let sdk: String
   private let tools: GuestTools
@@ -18,8 +18,9 @@ public struct ModuleBuilder: Sendable {
 
   /// The folder beside the SDK that holds the example guests.
   public var examplesPath: String { String(sdk[..<(sdk.lastIndex(of: "/") ?? sdk.endIndex)]) }
+  private var rustSDK: String { examplesPath + "/rust-sdk/src/lib.rs" }
 
-  /// The bytes of the module built from a `.swift` or `.c` file, or from all such files of a folder.
+  /// The bytes of the module built from a `.swift`, `.c` or `.rs` file, or from the files of a folder.
   ///
   /// `model` is a file that becomes part of the module's memory; the guest finds it with `Model()` or
   /// `roost_model_start`.
@@ -27,14 +28,23 @@ public struct ModuleBuilder: Sendable {
   /// Throws `.invalidArgument` with the compiler's words when the source does not compile, `.notFound` when
   /// there is none.
   public func build(_ path: String, model: String? = nil) throws(RoostError) -> [UInt8] {
-    let sources = try ModuleBuilder.sources(path)
+    let (language, sources) = try GuestLanguage.sources(path)
     let folder = try TemporaryFolder()
     defer { folder.remove() }
-
-    var objects = [folder.path + "/runtime.o", folder.path + "/model.o"]
-    try compileC([sdk + "/runtime.c"], into: folder, as: [objects[0]])
-    try compileC([sdk + "/model.c"], into: folder, as: [objects[1]], try modelFlags(model))
-    if sources[0].hasSuffix(".swift") {
+    let module = folder.path + "/module.wasm"
+    if language == .rust {
+      guard model == nil else {
+        throw RoostError(
+          .invalidArgument, "a guest in Rust takes no model file", at: path,
+          remedy: "say include_bytes!(\"…\") in its source")
+      }
+      try compileRust(sources[0], into: folder, as: module)
+      return try folder.read(module)
+    }
+    var objects = ["runtime", "changes", "model"].map { "\(folder.path)/\($0).o" }
+    try compileC([sdk + "/runtime.c", sdk + "/changes.c"], into: folder, as: Array(objects[..<2]))
+    try compileC([sdk + "/model.c"], into: folder, as: [objects[2]], try modelFlags(model))
+    if language == .swift {
       objects.append(folder.path + "/guest.o")
       try compileSwift(sources, into: folder, as: folder.path + "/guest.o")
     } else {
@@ -42,12 +52,34 @@ public struct ModuleBuilder: Sendable {
       try compileC(sources, into: folder, as: names)
       objects += names
     }
-    let module = folder.path + "/module.wasm"
     try folder.run(
       tools.linker,
       ["--no-entry", "--gc-sections", "--strip-all", "-z", "stack-size=131072", "-o", module] + objects,
       failing: "\(path) does not link")
     return try folder.read(module)
+  }
+
+  // The crate of the SDK first, then the guest's with it; the linker is that of the other languages. Warnings are no
+  // errors to it: an archive of Rust has parts that are not for linkers.
+  private func compileRust(
+    _ source: String, into folder: TemporaryFolder, as module: String
+  ) throws(RoostError) {
+    let rustc = try GuestTools.rustc(in: folder)
+    let common = [
+      "--target", GuestTools.rustTarget, "--edition", "2021", "-C", "opt-level=3", "-C", "panic=abort",
+      "-C", "target-feature=+simd128,+bulk-memory",
+    ]
+    let crate = folder.path + "/libroost.rlib"
+    try folder.run(
+      rustc, common + ["--crate-type", "rlib", "--crate-name", "roost", rustSDK, "-o", crate],
+      failing: "the Rust SDK does not compile")
+    try folder.run(
+      rustc,
+      common + [
+        "--crate-type", "cdylib", "--crate-name", "guest", source, "--extern", "roost=" + crate,
+        "-C", "linker=" + tools.linker, "-C", "linker-flavor=wasm-ld", "-C", "strip=symbols", "-C", "lto=fat",
+        "-C", "link-arg=--no-fatal-warnings", "-C", "link-arg=-zstack-size=131072", "-o", module,
+      ], failing: "\(source) does not compile")
   }
 
   /// Builds and writes the module to `output`.
@@ -105,13 +137,15 @@ public struct ModuleBuilder: Sendable {
     var texts: [String] = []
     for source in sources { texts.append(String(decoding: try folder.read(source), as: UTF8.self)) }
     func declares(_ alias: String) -> Bool { texts.contains { $0.contains("typealias \(alias) ") } }
-    let kinds = ["Filter", "Embedder", "BytesEmbedder"].filter { declares("Module" + $0) }
+    let kinds = ["Filter", "Scorer", "Transform", "Embedder", "BytesEmbedder"].filter {
+      declares("Module" + $0)
+    }
     guard kinds.count == 1 else {
       throw RoostError(
         .invalidArgument, "the source does not say which one thing the module is", at: sources[0],
         remedy:
-          "declare one of `typealias ModuleFilter = YourType`, `typealias ModuleEmbedder = YourType` and "
-          + "`typealias ModuleBytesEmbedder = YourType`")
+          "declare `typealias ModuleFilter = YourType`, or ModuleScorer, ModuleTransform, ModuleEmbedder "
+          + "or ModuleBytesEmbedder")
     }
     let exports = kinds[0] + "Exports.swift"
     try folder.run(
@@ -123,31 +157,14 @@ public struct ModuleBuilder: Sendable {
         "-module-cache-path", folder.path + "/cache", "-c", "-o", object,
       ]
         + [
-          "Bytes.swift", "Convolution.swift", "Fields.swift", "Guest.swift", "Model.swift", "Tensor.swift",
-          "TensorFallback.swift",
-          exports,
+          "Bytes.swift", "Candidates.swift", "Changes.swift", "Convolution.swift", "Fields.swift",
+          "Guest.swift",
+          "Model.swift", "Tensor.swift", "TensorFallback.swift", exports,
         ].map { sdk + "/" + $0 } + sources,
       failing: "\(sources[0]) does not compile")
   }
 
   // MARK: Finding things
-
-  private static func sources(_ path: String) throws(RoostError) -> [String] {
-    guard access(path, R_OK) == 0 else { throw RoostError.system("cannot be read", path) }
-    if path.hasSuffix(".swift") || path.hasSuffix(".c") { return [path] }
-    var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-      throw RoostError(.invalidArgument, "not a .swift or .c file, nor a folder", at: path)
-    }
-    let names = TemporaryFolder.names(in: path)
-      .filter { $0.hasSuffix(".swift") || $0.hasSuffix(".c") }.map { path + "/" + $0 }
-    let swift = names.filter { $0.hasSuffix(".swift") }
-    guard !names.isEmpty else { throw RoostError(.notFound, "no .swift or .c file in the folder", at: path) }
-    guard swift.isEmpty || swift.count == names.count else {
-      throw RoostError(.invalidArgument, "a module is either Swift or C, the folder has both", at: path)
-    }
-    return names
-  }
 
   private static func findSDK(_ given: String?) throws(RoostError) -> String {
     if let path = given ?? getenv("ROOST_SDK").map({ String(cString: $0) }) {

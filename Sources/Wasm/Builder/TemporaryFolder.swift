@@ -64,6 +64,12 @@ struct TemporaryFolder {
     }
   }
 
+  /// What a program prints. Throws as `run` does.
+  func output(of program: String, _ arguments: [String]) throws(RoostError) -> String {
+    try run(program, arguments, failing: "\(program) failed")
+    return String(decoding: try read(path + "/output.txt"), as: UTF8.self)
+  }
+
   func read(_ file: String) throws(RoostError) -> [UInt8] {
     guard let stream = fopen(file, "rb") else { throw RoostError.system("cannot be read", file) }
     defer { fclose(stream) }

@@ -230,7 +230,15 @@ final class WasmInstance: @unchecked Sendable {
       try call(&batchFunction, name, deadlineMs: deadlineMs)
     }
     let status = slots[0].i32
-    guard status >= 0 else { throw code.failure("failed in \(name): \(try message(status: status))") }
+    guard status >= 0 else {
+      // Not every file is an image: the input may be to blame.
+      if asBytes {
+        throw RoostError(
+          .invalidArgument, "module '\(code.name)' refused the input: \(try message(status: status))",
+          at: "module \(code.name)")
+      }
+      throw code.failure("failed in \(name): \(try message(status: status))")
+    }
     guard Int(status) == count else {
       throw code.failure("answered for \(status) of \(count) items in \(name)")
     }

@@ -53,12 +53,12 @@ import Testing
     }
     expectFailure(.notFound, "no roost.h") { () throws(RoostError) in _ = try ModuleBuilder(sdkPath: "/tmp") }
     try withSource(["a.c": "", "b.swift": ""]) { folder in
-      expectFailure(.invalidArgument, "either Swift or C") { () throws(RoostError) in
+      expectFailure(.invalidArgument, "of one language") { () throws(RoostError) in
         _ = try ModuleBuilder(sdkPath: GuestModuleTests.guests + "/sdk").build(folder)
       }
     }
     try withSource(["notes.txt": ""]) { folder in
-      expectFailure(.notFound, "no .swift or .c file") { () throws(RoostError) in
+      expectFailure(.notFound, "no .swift, .c or .rs file") { () throws(RoostError) in
         _ = try ModuleBuilder(sdkPath: GuestModuleTests.guests + "/sdk").build(folder)
       }
     }
@@ -83,7 +83,7 @@ import Testing
       static uint32_t sizes[64], state = 12345;
       static uint32_t next(void) { state = state * 1664525u + 1013904223u; return state >> 8; }
       int posix_memalign(void **out, size_t alignment, size_t size);
-      bool passes(roost_fields candidate) {
+      bool passes(roost_candidate candidate) {
         (void)candidate;
         for (uint32_t round = 0; round < 20000; round++) {
           uint32_t slot = next() % 64;

@@ -14,7 +14,7 @@ struct NameContains: Filter {
   // Descriptions can be long: ask the host for the one field alone.
   var fields: [Bytes] { [field] }
 
-  func passes(_ candidate: Fields) -> Bool {
+  func passes(_ candidate: Candidate) -> Bool {
     candidate.string(field)?.containsIgnoringCase(text) ?? false
   }
 }

@@ -68,11 +68,14 @@ public struct Fields {
 public struct Elements: Sequence, IteratorProtocol {
   private var cursor: Cursor
   public private(set) var count: Int
+  /// The count and the elements as the host encodes them.
+  let encoded: Bytes
 
   @inline(__always)
-  init(cursor: Cursor, count: Int) {
+  init(cursor: Cursor, count: Int, encoded: Bytes) {
     self.cursor = cursor
     self.count = count
+    self.encoded = encoded
   }
 
   @inline(__always)
@@ -138,10 +141,11 @@ struct Cursor {
     case 7: return .geo(latitude: take(Double.self), longitude: take(Double.self))
     case 8: return .datetime(take(Int64.self))
     case 9:
-      let end = at + 4 + Int(take(UInt32.self))
-      defer { at = end }
+      let size = Int(take(UInt32.self))
+      let content = Bytes(start: at, count: size)
+      defer { at = content.start + size }
       let count = varint()
-      return .array(Elements(cursor: self, count: count))
+      return .array(Elements(cursor: self, count: count, encoded: content))
     case 10:
       let size = Int(take(UInt32.self))
       defer { at += size }

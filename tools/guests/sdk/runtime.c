@@ -169,6 +169,11 @@ int32_t roost_fail_text(const void *text, uint32_t size) {
   return -1;
 }
 
+const void *roost_last_message(uint32_t *size) {
+  *size = message_size;
+  return message;
+}
+
 int32_t roost_fail(const char *text) { return roost_fail_text(text, (uint32_t)strlen(text)); }
 
 roost_fields roost_keep(const uint8_t *data, uint32_t size) {
@@ -176,6 +181,24 @@ roost_fields roost_keep(const uint8_t *data, uint32_t size) {
   if (!copy) return (roost_fields){(const uint8_t *)"", 1};
   memcpy(copy, data, size);
   return (roost_fields){copy, size};
+}
+
+// Batches (spec/wasm-abi.md, "Batches").
+
+uint32_t roost_dimension_;
+
+__attribute__((weak)) void searched_near(const float *vector, uint32_t count) { (void)vector, (void)count; }
+
+roost_batch roost_begin(const uint8_t *input, uint32_t count, bool has_distances) {
+  uintptr_t at = (uintptr_t)input + ((const uint32_t *)input)[count];
+  at = (at + 15) & ~(uintptr_t)15;
+  roost_batch batch = {input, NULL, NULL};
+  if (has_distances) {
+    batch.distances = (const float *)at;
+    at += (count * sizeof(float) + 15) & ~(uintptr_t)15;
+  }
+  batch.vectors = (const float *)at;
+  return batch;
 }
 
 // The payload encoding (spec/wasm-abi.md, "Payloads"). The host writes it, so lengths are trusted.
@@ -269,5 +292,29 @@ bool roost_number(const roost_value *value, double *number) {
   if (value->tag == ROOST_INT) *number = (double)value->of.integer;
   else if (value->tag == ROOST_DOUBLE) *number = value->of.number;
   else return false;
+  return true;
+}
+
+bool roost_is(const roost_value *value, const char *text) {
+  if (value->tag != ROOST_STRING && value->tag != ROOST_BYTES) return false;
+  return value->of.bytes.size == strlen(text) && memcmp(value->of.bytes.data, text, value->of.bytes.size) == 0;
+}
+
+__attribute__((import_module("roost"), import_name("kv_get"))) int32_t roost_kv_get(
+    const void *key, uint32_t key_size, void *target, uint32_t capacity);
+
+bool roost_state(const void *key, size_t key_size, roost_value *value) {
+  static uint8_t *found;
+  static uint32_t capacity;
+  int32_t size = roost_kv_get(key, (uint32_t)key_size, found, capacity);
+  if (size < 0) return false;
+  if ((uint32_t)size > capacity) {
+    free(found);
+    found = malloc((uint32_t)size);
+    capacity = found ? (uint32_t)size : 0;
+    if (!found) return false;
+    roost_kv_get(key, (uint32_t)key_size, found, capacity);
+  }
+  read(found, value);
   return true;
 }

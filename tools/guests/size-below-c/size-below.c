@@ -14,10 +14,10 @@ int32_t configure(roost_fields parameters) {
   return 0;
 }
 
-bool passes(roost_fields candidate) {
+bool passes(roost_candidate candidate) {
   roost_value value;
   double number;
-  return roost_get(candidate, (const char *)field.of.bytes.data, field.of.bytes.size, &value)
+  return roost_get(candidate.fields, (const char *)field.of.bytes.data, field.of.bytes.size, &value)
       && roost_number(&value, &number) && number <= max;
 }
 

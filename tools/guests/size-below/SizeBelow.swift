@@ -13,7 +13,7 @@ struct SizeBelow: Filter {
     self.max = max
   }
 
-  func passes(_ candidate: Fields) -> Bool {
+  func passes(_ candidate: Candidate) -> Bool {
     guard let number = candidate.number(field) else { return false }
     return number <= max
   }

@@ -8,23 +8,24 @@ import Wasm
 
 struct ModuleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "module", abstract: "Build and publish filters and embedders in WebAssembly.",
+    commandName: "module", abstract: "Build, test and publish code in WebAssembly.",
     subcommands: [
-      Build.self, Sign.self, Publish.self, List.self, Inspect.self, Pin.self, Unpin.self, Rollback.self,
-      Canary.self, Promote.self, Delete.self, Grant.self, Quota.self, State.self,
+      New.self, Build.self, Test.self, Sign.self, Publish.self, List.self, Inspect.self, Pin.self, Unpin.self,
+      Rollback.self, Canary.self, Promote.self, Delete.self, Grant.self, Quota.self, State.self,
     ])
 
   struct Build: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "build", abstract: "Compile a guest from Embedded Swift or C and check it.",
+      commandName: "build", abstract: "Compile a guest from Embedded Swift, C or Rust and check it.",
       discussion: """
         EXAMPLES
           roost module build tools/guests/size-below -o size-below.wasm
           roost module build filter.c
+          roost module build tools/guests/time-decay
           roost module build tools/guests/minilm --model .cache/models/minilm-i8.model
         """)
 
-    @Argument(help: "A .swift or .c file, or a folder of either.") var source: String
+    @Argument(help: "A .swift, .c or .rs file, or a folder of such.") var source: String
     @Option(name: .shortAndLong, help: "The module to write. [default: named after the source]")
     var output: String?
     @Option(help: "A file that becomes part of the module, such as the weights of an embedder.")
@@ -33,7 +34,7 @@ struct ModuleCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
 
     func run() async throws {
-      let name = URL(fileURLWithPath: source).deletingPathExtension().lastPathComponent
+      let name = ModuleCommand.name(of: source)
       let target = output ?? name + ".wasm"
       var bytes = try ModuleBuilder(sdkPath: sdk).build(source, model: model)
       if let model, let content = FileManager.default.contents(atPath: model) {
