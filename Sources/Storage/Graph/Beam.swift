@@ -22,6 +22,10 @@ struct Beam {
   @inline(__always)
   var bound: Float { count < capacity ? .infinity : keys[capacity - 1].distance }
 
+  /// The distance of the key that has `index` nearer ones; infinite while there are not so many.
+  @inline(__always)
+  func distance(at index: Int) -> Float { index < count ? keys[index].distance : .infinity }
+
   /// Whether `insert` would take the key.
   @inline(__always)
   func admits(_ key: CandidateKey) -> Bool { count < capacity || key < keys[capacity - 1] }

@@ -1,4 +1,4 @@
-// The search loop for a filter whose rows are known: only rows that pass are compared and expanded, and
+// The search loop for a filter whose rows are known, by exact distances: only rows that pass are compared and expanded, and
 // where too few neighbours pass, the neighbours of those that do not are looked at (ACORN, SIGMOD 2024,
 // arXiv:2403.04871). So rows that fail cost a bit test, however near they are.
 
@@ -217,6 +217,19 @@ extension SegmentGraph {
   ) throws(RoostError) -> SearchWork {
     let scratch = scratches.borrow()
     defer { scratches.giveBack(scratch) }
+    if let ranking, case .links(let links) = ranking.way {
+      let estimates = MappedEstimates(
+        links: links, codes: ranking.codes, linkQuery: scratch.linkQuery, codeQuery: scratch.codeQuery)
+      ranking.book.prepare(estimates.linkQuery, for: query, chunks: links.layout.chunks)
+      ranking.book.prepare(estimates.codeQuery, for: query)
+      let share = Double(rows.count) / Double(max(count, 1))
+      let effort = QueryPlanner.linkedEffort(max(k, effort), share: share, degree: layout.degree)
+      return try rows.withWords { (words) throws(RoostError) in
+        try nodes.linkedFilteredSearch(
+          passing: words, share: Float(share), estimates: estimates, query: query, k: k, effort: effort,
+          acceptor: &acceptor, scratch: scratch, results: &results)
+      }
+    }
     return try nodes.filteredSearch(
       among: rows, from: entryPoints, query: query, k: k, effort: effort, acceptor: &acceptor,
       scratch: scratch, results: &results)

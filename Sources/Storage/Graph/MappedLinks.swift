@@ -53,6 +53,12 @@ struct MappedCodes: Sendable {
       pointers[index] = try view.pointer(headerBytes &+ Int(rows[index]) &* rowStride, rowStride)
     }
   }
+
+  /// Starts fetching the codes of a row; of long ones the CPU fetches the rest by itself.
+  @inline(__always)
+  func prefetch(_ row: UInt32) {
+    roost_prefetch_block(view.base + (headerBytes &+ Int(row) &* rowStride), min(rowStride, 128))
+  }
 }
 
 /// How the neighbours of a row are ranked in a mapped segment, and what that needs.
@@ -61,13 +67,14 @@ final class MappedRanking: Sendable {
     /// By links, the fastest.
     case links(MappedLinks)
     /// By codes, in segments without links.
-    case codes(MappedCodes)
+    case codes
   }
 
   let way: Way
+  let codes: MappedCodes
   let book: CodeBook
-  /// What `way` points into.
-  private let section: MappedSection
+  /// What `way` and `codes` point into.
+  private let sections: [MappedSection]
 
   /// Reads the codes' header and checks the sizes of both sections; nil when the vectors are small enough to
   /// be compared as they are.
@@ -81,19 +88,19 @@ final class MappedRanking: Sendable {
       shape: layout.shape, header: try file.bytes(sections.codes, 0..<headerBytes), file: file.path,
       offset: UInt64(sections.codes.firstPage * PagedFile.pageBytes))
     try check(file, sections.codes, "codes", bytes: book.sectionBytes(rows: rowCount, cells: cells))
-    if sections.links.byteCount == 0 {
-      let section = try MappedSection(file: file, section: sections.codes)
-      return MappedRanking(.codes(MappedCodes(section, book: book)), book, section)
-    }
+    let coded = try MappedSection(file: file, section: sections.codes)
+    let codes = MappedCodes(coded, book: book)
+    if sections.links.byteCount == 0 { return MappedRanking(.codes, codes, book, [coded]) }
     try check(file, sections.links, "links", bytes: linkLayout.sectionBytes(rows: rowCount))
-    let section = try MappedSection(file: file, section: sections.links)
-    return MappedRanking(.links(MappedLinks(section, layout: linkLayout)), book, section)
+    let linked = try MappedSection(file: file, section: sections.links)
+    return MappedRanking(.links(MappedLinks(linked, layout: linkLayout)), codes, book, [coded, linked])
   }
 
-  private init(_ way: Way, _ book: CodeBook, _ section: MappedSection) {
+  private init(_ way: Way, _ codes: MappedCodes, _ book: CodeBook, _ sections: [MappedSection]) {
     self.way = way
+    self.codes = codes
     self.book = book
-    self.section = section
+    self.sections = sections
   }
 
   private static func check(

@@ -23,7 +23,7 @@ protocol NeighbourRanker {
 /// Ranks by link blocks: one sweep over memory that lies together.
 struct LinkRanker: NeighbourRanker {
   /// Beyond these the CPU's own stream detection has taken over.
-  private static let bytesAhead = 2048
+  static let bytesAhead = 2048
 
   let nodes: MappedNodes
   let links: MappedLinks
@@ -82,7 +82,7 @@ struct CodeRanker: NeighbourRanker {
 
 extension MappedNodes {
   /// Expanded rows that are shown to the acceptor at once.
-  private static let acceptedAtOnce = 8
+  static let acceptedAtOnce = 8
 
   /// As `bestFirstSearch`, by estimates.
   func rankedSearch<R: NeighbourRanker, A: RowAcceptor>(
@@ -90,7 +90,8 @@ extension MappedNodes {
     acceptor: inout A, scratch: GraphScratch, results: inout [Candidate]
   ) throws(RoostError) {
     precondition(k > 0)
-    let width = max(k, effort)
+    let reach = WalkReach(k: k, effort: effort, metric: layout.shape.metric)
+    let width = reach.width
     // The kernels write a register beyond what they keep.
     scratch.reserveBatch(max(neighboursMax, 64) + 16)
     var visited = scratch.visited.begin(rowCount: rowCount)
@@ -105,8 +106,8 @@ extension MappedNodes {
       var beam = Beam(keys: scratch.keys.base, capacity: width)
       var found = Beam(keys: scratch.accepted.base, capacity: k)
       try rankedSearchAll(
-        from: entries, query: query, beam: &beam, found: &found, ranker: &ranker, visited: &visited,
-        batch: batch, expanded: &expanded)
+        from: entries, query: query, reach: reach, beam: &beam, found: &found, ranker: &ranker,
+        visited: &visited, batch: batch, expanded: &expanded)
       found.emit(k, into: &results)
     } else {
       scratch.accepted.reserve(width)
@@ -117,7 +118,7 @@ extension MappedNodes {
       swap(&frontier, &scratch.frontier)
       frontier.removeAll()
       try rankedSearchFiltered(
-        from: entries, query: query, accepted: &accepted, frontier: &frontier, ranker: &ranker,
+        from: entries, query: query, reach: reach, accepted: &accepted, frontier: &frontier, ranker: &ranker,
         acceptor: &acceptor, visited: &visited, batch: batch, pending: scratch.backKeys.base,
         expanded: &expanded)
       swap(&frontier, &scratch.frontier)
@@ -126,49 +127,53 @@ extension MappedNodes {
   }
 
   private func rankedSearchAll<R: NeighbourRanker>(
-    from entries: [UInt32], query: UnsafeRawPointer, beam: inout Beam, found: inout Beam, ranker: inout R,
-    visited: inout RowSet.Marks, batch: ScratchBatch, expanded: inout Int
+    from entries: [UInt32], query: UnsafeRawPointer, reach: WalkReach, beam: inout Beam,
+    found: inout Beam, ranker: inout R, visited: inout RowSet.Marks, batch: ScratchBatch,
+    expanded: inout Int
   ) throws(RoostError) {
     for row in entries where visited.insert(row) {
       let key = CandidateKey(distance: distance(query, try vector(row)), row: row)
       if beam.admits(key) { beam.insert(key) }
     }
-    while let next = beam.popNearest() {
+    var limit = Float.infinity
+    while let next = beam.popNearest(), !(next.distance > limit) {
       let block = try block(next.row)
       let upcoming = beam.peekNearest()
       if let upcoming { ranker.prefetch(upcoming) }
       let own = distance(query, block)
       expanded &+= 1
       let exact = CandidateKey(distance: own, row: next.row)
-      if found.admits(exact) { found.insert(exact) }
-      let count = try ranker.rank(
-        next.row, block, own: own, bound: beam.bound, visited: &visited, batch: batch)
-      var bound = beam.bound
+      if found.admits(exact) {
+        found.insert(exact)
+        limit = reach.bound(found.bound)
+      }
+      var bound = min(beam.bound, limit)
+      let count = try ranker.rank(next.row, block, own: own, bound: bound, visited: &visited, batch: batch)
       for index in 0..<count where !(batch.distances[index] > bound) {
         let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
         guard beam.admits(key), ranker.take(key.row, &visited) else { continue }
         beam.insert(key)
-        bound = beam.bound
+        bound = min(bound, beam.bound)
       }
       if let row = beam.peekNearest(), row != upcoming { ranker.prefetch(row) }
     }
   }
 
   private func rankedSearchFiltered<R: NeighbourRanker, A: RowAcceptor>(
-    from entries: [UInt32], query: UnsafeRawPointer, accepted: inout Beam, frontier: inout Frontier,
-    ranker: inout R, acceptor: inout A, visited: inout RowSet.Marks, batch: ScratchBatch,
-    pending: UnsafeMutablePointer<CandidateKey>, expanded: inout Int
+    from entries: [UInt32], query: UnsafeRawPointer, reach: WalkReach, accepted: inout Beam,
+    frontier: inout Frontier, ranker: inout R, acceptor: inout A, visited: inout RowSet.Marks,
+    batch: ScratchBatch, pending: UnsafeMutablePointer<CandidateKey>, expanded: inout Int
   ) throws(RoostError) {
     for row in entries where visited.insert(row) {
       frontier.push(CandidateKey(distance: distance(query, try vector(row)), row: row))
     }
     var waiting = 0
-    while let next = frontier.pop(), accepted.admits(next) {
+    while let next = frontier.pop(), !(next.distance > reach.bound(accepted)) {
       let block = try block(next.row)
       let own = distance(query, block)
       expanded &+= 1
       if let upcoming = frontier.peek { ranker.prefetch(upcoming.row) }
-      let bound = accepted.bound
+      let bound = reach.bound(accepted)
       let count = try ranker.rank(next.row, block, own: own, bound: bound, visited: &visited, batch: batch)
       for index in 0..<count where !(batch.distances[index] > bound) {
         let key = CandidateKey(distance: batch.distances[index], row: batch.rows[index])
@@ -185,7 +190,7 @@ extension MappedNodes {
   }
 
   /// Offers exactly compared rows to the acceptor and the results.
-  private func accept<A: RowAcceptor>(
+  func accept<A: RowAcceptor>(
     _ keys: UnsafePointer<CandidateKey>, _ count: Int, into accepted: inout Beam, _ acceptor: inout A,
     batch: ScratchBatch
   ) throws(RoostError) {

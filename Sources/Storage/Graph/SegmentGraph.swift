@@ -13,7 +13,7 @@ final class SegmentGraph: Sendable {
   /// What `nodes` points into.
   private let mappedNodes: MappedSection
   /// How the neighbours of a row are ranked when the file is mapped; nil: by their vectors.
-  private let ranking: MappedRanking?
+  let ranking: MappedRanking?
   /// Present when the file is not mapped.
   let codes: CodeTable?
   let scratches = ScratchPool()
@@ -117,8 +117,8 @@ final class SegmentGraph: Sendable {
       try nodes.rankedSearch(
         from: entryPoints, query: query, k: k, effort: effort, ranker: &ranker, acceptor: &acceptor,
         scratch: scratch, results: &results)
-    case .codes(let codes):
-      var ranker = CodeRanker(nodes: nodes, codes: codes, query: scratch.codeQuery)
+    case .codes:
+      var ranker = CodeRanker(nodes: nodes, codes: ranking.codes, query: scratch.codeQuery)
       ranking.book.prepare(ranker.query, for: query)
       try nodes.rankedSearch(
         from: entryPoints, query: query, k: k, effort: effort, ranker: &ranker, acceptor: &acceptor,

@@ -10,6 +10,10 @@ struct SourceTraits: Sendable, Equatable {
   var degree: Int
   /// Nil when the vectors are in memory; else the rows that one read brings.
   var rowsPerRead: Int?
+  /// Bytes of a row's codes where rows can be ranked by them.
+  var codeBytes: Int?
+  /// Whether the neighbours of a row are ranked by links.
+  var hasLinks = false
 }
 
 /// What is known about the rows that pass.
@@ -27,7 +31,7 @@ struct PassingRows: Sendable, Equatable {
 struct QueryPlanner: Sendable {
   // Microseconds on the machine of the benchmarks; only their ratios matter.
   private static let compare = 0.008
-  private static let compareByte = 0.00005
+  private static let compareByte = 0.00006
   /// Rows that lie side by side are compared in this share of the time.
   private static let inOrder = 0.6
   private static let list = 0.1
@@ -35,10 +39,18 @@ struct QueryPlanner: Sendable {
   private static let evaluate = 0.15
   private static let read = 12.0
   private static let codeCompare = 0.004
-  private static let codeCompareByte = 0.00001
+  private static let codeCompareByte = 0.00007
+  /// With links: an expansion in a walk over rows that pass, a bridge, the rows behind bridges.
+  private static let linkedExpansion = 1.0
+  private static let linkedBridge = 0.16
+  private static let rankBehind = 0.3
+  private static let seeding = 14.0
+  /// With links: an expansion in a walk over all rows.
+  private static let linkedAnyExpansion = 0.5
   /// Nodes expanded for each candidate kept, and rows met first at each of them.
   private static let expansionsPerEffort = 1.3
   private static let freshPerNode = 10.0
+  private static let linkedExpansionsPerEffort = 0.75
   /// Rows in a run that searches by page reads make do with a third of the effort.
   private static let pagedEffortShare = 3.0
 
@@ -62,7 +74,7 @@ struct QueryPlanner: Sendable {
       method: walk, scanCost: scanCost(source, passing),
       walkCost: walkCost(source, passing, effort: max(k, effort), method: walk))
     if choice.scanCost <= choice.walkCost { choice.method = scan }
-    if passing.isNamed && !isMapped {
+    if passing.isNamed && source.codeBytes != nil {
       let coded = codedCost(source, passing, k: k)
       if coded < min(choice.scanCost, choice.walkCost) {
         choice.method = .codedScan
@@ -81,9 +93,17 @@ struct QueryPlanner: Sendable {
     return min(max(passing.named, k), Int(wanted.rounded(.up)))
   }
 
+  /// The effort of a walk over the rows that pass. Where two steps lead to fewer rows than are wanted at each
+  /// (`LinkedFilteredSearch`), walks end early for want of ways, and more of them make up for it.
+  static func linkedEffort(_ effort: Int, share: Double, degree: Int) -> Int {
+    share * Double(degree) < 1.5 ? 2 * effort : effort
+  }
+
   private static func codedCost(_ source: SourceTraits, _ passing: PassingRows, k: Int) -> Double {
-    let reads = Double(codedKeep(passing, k: k)) * read
-    return Double(passing.named) * (codeCompare + Double(source.vectorBytes) * codeCompareByte) + reads
+    let one =
+      source.rowsPerRead == nil ? compare + Double(source.vectorBytes) * compareByte : read
+    return Double(passing.named) * (codeCompare + Double(source.codeBytes ?? 0) * codeCompareByte)
+      + Double(codedKeep(passing, k: k)) * one
   }
 
   private static func scanCost(_ source: SourceTraits, _ passing: PassingRows) -> Double {
@@ -98,10 +118,22 @@ struct QueryPlanner: Sendable {
   private static func walkCost(
     _ source: SourceTraits, _ passing: PassingRows, effort: Int, method: SearchExplanation.Method
   ) -> Double {
+    let namedShare = Double(passing.named) / Double(max(source.rows, 1))
+    if source.hasLinks {
+      let expansions = Double(effort) * linkedExpansionsPerEffort
+      guard method == .filteredGraph else {
+        let share = max(passing.expected / Double(max(source.rows, 1)), 1e-9)
+        let tried = passing.evidence == .unfiltered || passing.evidence == .indexed ? 0 : evaluate
+        return min(expansions / share, Double(source.rows)) * (linkedAnyExpansion + tried)
+      }
+      let walks = Double(linkedEffort(effort, share: namedShare, degree: source.degree)) / Double(effort)
+      let bridges = min(Double(source.degree), max(0, 0.6 - namedShare) / namedShare)
+      let each = linkedExpansion + bridges * linkedBridge + (bridges > 0 ? rankBehind : 0)
+      return seeding + walks * expansions / max(passing.share, 1e-9) * each
+    }
     let expansions = Double(effort) * expansionsPerEffort
     let fresh = freshPerNode * (compare + Double(source.vectorBytes) * compareByte)
     if method == .filteredGraph {
-      let namedShare = Double(passing.named) / Double(max(source.rows, 1))
       let bridges = min(Double(source.degree), 0.5 / namedShare) * (namedShare < 0.5 ? 1 : 0)
       return expansions / max(passing.share, 1e-9) * (list + fresh + bridges * bridge)
     }

@@ -77,7 +77,7 @@ struct SourceSearch {
     case .scan, .graph: true
     case .indexedScan: rows != nil
     case .filteredGraph: rows != nil && traits.rowsPerRead == nil
-    case .codedScan: rows != nil && traits.rowsPerRead != nil
+    case .codedScan: rows != nil && traits.codeBytes != nil
     }
   }
 
@@ -234,8 +234,11 @@ extension RowSource {
     var traits = SourceTraits(
       rows: FieldNodes(source: self, field: index).limit, vectorBytes: field.shape.rowBytes,
       degree: field.degree, rowsPerRead: nil)
-    if case .segment(let segment) = self, !segment.file.isMapped {
-      traits.rowsPerRead = segment.fields[index].graph.layout.blocksPerRun
+    if case .segment(let segment) = self {
+      let graph = segment.fields[index].graph
+      if !segment.file.isMapped { traits.rowsPerRead = graph.layout.blocksPerRun }
+      traits.codeBytes = (graph.codes?.book ?? graph.ranking?.book)?.rowStride
+      if case .links = graph.ranking?.way { traits.hasLinks = true }
     }
     return traits
   }

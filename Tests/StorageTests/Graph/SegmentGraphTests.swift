@@ -7,7 +7,7 @@ import Testing
 @testable import Storage
 
 /// A sealed graph over a file in memory.
-private struct Sealed {
+struct Sealed {
   let data: ClusteredVectors
   let graph: GrowingGraph
   let encoder: NodeSectionEncoder

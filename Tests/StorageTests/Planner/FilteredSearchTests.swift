@@ -136,9 +136,9 @@ import Testing
     func choose(_ passing: PassingRows, pages: Bool = false, exact: Bool = false) -> SearchExplanation.Method
     {
       QueryPlanner.choose(
-        SourceTraits(rows: 1_000_000, vectorBytes: 512, degree: 32, rowsPerRead: pages ? 6 : nil), passing,
-        k: 10,
-        effort: 64, exact: exact
+        SourceTraits(
+          rows: 1_000_000, vectorBytes: 512, degree: 32, rowsPerRead: pages ? 6 : nil,
+          codeBytes: pages ? 72 : nil), passing, k: 10, effort: 64, exact: exact
       ).method
     }
     func indexed(_ rows: Int) -> PassingRows { PassingRows(evidence: .indexed, named: rows, share: 1) }
@@ -157,5 +157,22 @@ import Testing
     #expect(choose(sampled(0)) == .scan)
     #expect(choose(sampled(0.5)) == .graph)
     #expect(choose(PassingRows(evidence: .unfiltered, named: 1_000_000, share: 1)) == .graph)
+  }
+
+  @Test func rowsOfSegmentsInMemoryAreRankedByCodes() {
+    func choose(_ rows: Int, exact: Bool = false) -> SearchExplanation.Method {
+      var traits = SourceTraits(rows: 1_000_000, vectorBytes: 512, degree: 32)
+      traits.codeBytes = 72
+      traits.hasLinks = true
+      let passing = PassingRows(evidence: .indexed, named: rows, share: 1)
+      return QueryPlanner.choose(traits, passing, k: 10, effort: 64, exact: exact).method
+    }
+    #expect(choose(1) == .indexedScan)
+    #expect(choose(60) == .indexedScan)
+    #expect(choose(5000) == .codedScan)
+    #expect(choose(5000, exact: true) == .indexedScan)
+    #expect(choose(20_000) == .codedScan)
+    #expect(choose(100_000) == .filteredGraph)
+    #expect(choose(900_000) == .filteredGraph)
   }
 }
