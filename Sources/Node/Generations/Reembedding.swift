@@ -1,5 +1,5 @@
 // Another version of an embedder: every collection that uses it is built anew in the background, from the stored
-// source fields, caught up with the writes that go on, and switched over at once (`spec/decisions/014`). Until then
+// source fields, caught up with the writes that go on, and switched over at once (`spec/decisions/016`). Until then
 // it serves with the version that made its vectors, texts of queries included; vectors of two versions never meet.
 
 import Core
