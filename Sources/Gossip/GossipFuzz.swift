@@ -9,12 +9,18 @@ package enum GossipFuzz {
   package static func run(_ input: [UInt8]) {
     guard let choice = input.first else { return }
     let bytes = Array(input.dropFirst())
-    switch choice % 6 {
+    switch choice % 7 {
     case 0: message(bytes)
     case 1: sketch(bytes)
     case 2: session(bytes)
     case 3: packet(bytes)
     case 4: membership(bytes)
+    case 5:
+      let state = try? bytes.withReader { (reader) throws(RoostError) in try CollectionState(from: &reader) }
+      guard let state else { return }
+      var writer = ByteWriter()
+      state.encode(into: &writer)
+      precondition(bytes.starts(with: writer.bytes), "a collection state changes")
     default:
       let header = try? bytes.withReader { (reader) throws(RoostError) in try SealHeader(from: &reader) }
       precondition(header.map { bytes.starts(with: $0.encoded) } ?? true, "a seal header changes")
@@ -59,7 +65,9 @@ package enum GossipFuzz {
       MembershipPacket(cluster: 1, sender: MemberID(2), purpose: $0, updates: updates).encoded
     }
     let script = packets.flatMap { [UInt8($0.count & 255), UInt8($0.count >> 8)] + $0 }
-    return packets.map { [3] + $0 } + [[4] + script]
+    var state = ByteWriter()
+    CollectionState(epoch: 2, closed: 9, proved: 8, complete: 7, horizon: 6).encode(into: &state)
+    return packets.map { [3] + $0 } + [[4] + script, [5] + state.bytes]
   }
 
   private static func packet(_ bytes: [UInt8]) {
