@@ -22,6 +22,7 @@ let package = Package(
     .systemLibrary(name: "CURing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CWasmtime", pkgConfig: "wasmtime"),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .target(name: "Core", dependencies: ["CKernels", "CURing", "CLZ4"], swiftSettings: swiftFlags),
     .target(name: "Storage", dependencies: ["Core", "CKernels", "CURing"], swiftSettings: swiftFlags),
     .target(name: "Gossip", dependencies: ["Core"], swiftSettings: swiftFlags),
@@ -29,7 +30,9 @@ let package = Package(
     .target(name: "Wasm", dependencies: ["Core", "CKernels", "CWasmtime"], swiftSettings: swiftFlags),
     .target(
       name: "Node",
-      dependencies: ["Core", "Storage", "Wire", "Wasm", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "Core", "COpenSSL", "Storage", "Wire", "Wasm", .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: swiftFlags),
     .executableTarget(
       name: "roost",

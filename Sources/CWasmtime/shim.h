@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ROOST_WASMTIME_VERSION "50"
+
 // wasm.h
 
 typedef struct wasm_config_t wasm_config_t;
@@ -118,6 +120,11 @@ wasmtime_error_t *_Nullable wasmtime_module_new(
     wasm_engine_t *_Nonnull, const uint8_t *_Nonnull wasm, size_t wasm_len,
     wasmtime_module_t *_Nullable *_Nonnull);
 void wasmtime_module_delete(wasmtime_module_t *_Nonnull);
+wasmtime_error_t *_Nullable wasmtime_module_serialize(wasmtime_module_t *_Nonnull, wasm_byte_vec_t *_Nonnull);
+// The bytes are machine code: only what `wasmtime_module_serialize` gave may come here.
+wasmtime_error_t *_Nullable wasmtime_module_deserialize(
+    wasm_engine_t *_Nonnull, const uint8_t *_Nonnull bytes, size_t bytes_len,
+    wasmtime_module_t *_Nullable *_Nonnull);
 
 wasmtime_store_t *_Nullable wasmtime_store_new(
     wasm_engine_t *_Nonnull, void *_Nullable data, void (*_Nullable finalizer)(void *_Nullable));

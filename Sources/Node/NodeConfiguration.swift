@@ -39,7 +39,11 @@ public struct NodeConfiguration: Sendable {
   public var memtableRows = StorageOptions().memtableRows
   public var compactsAutomatically = true
 
+  // Modules
   public var wasm = WasmLimits()
+  public var signatures = SignaturePolicy()
+  /// What a module may use unless the operator says otherwise for it.
+  public var moduleGrants: WasmCapabilities = [.log, .tensor]
 
   public static let defaultPort: UInt16 = 7040
 
@@ -57,6 +61,9 @@ public struct NodeConfiguration: Sendable {
     try require(queriesPerCoreMax > 0, "there must be room for a query", "queriesPerCoreMax")
     try require(
       writeBytesInFlightMax >= 1 << 20, "there must be room for a write of 1 MiB", "writeBytesInFlightMax")
+    try require(
+      !signatures.isRequired || !signatures.trustedKeys.isEmpty,
+      "a node that requires signatures must trust a key", "trusted-keys")
     try require(memtableRows > 0, "a memtable must hold a record", "memtableRows")
     try require(
       defaultDeadlineMs > 0 && handshakeTimeoutMs > 0 && idleTimeoutMs > 0 && slowReaderTimeoutMs > 0

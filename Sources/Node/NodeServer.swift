@@ -36,9 +36,14 @@ public struct NodeServer: Sendable {
       let engine = try WasmEngine(limits: configuration.wasm) { level, module, line in
         logger.log(level: level.loggerLevel, "\(line)", metadata: ["module": "\(module)"])
       }
-      let modules = try await ModuleRegistry.open(folder.modulesPath, engine: engine, runtime: runtime)
+      let modules = try await ModuleRegistry.open(
+        folder.modulesPath, engine: engine, configuration: configuration, nodeID: folder.nodeID,
+        runtime: runtime
+      ) { name, error in
+        logger.error("a module cannot be used", metadata: ["module": "\(name)", "error": "\(error)"])
+      }
       let collections = try await CollectionTable.open(
-        folder.collectionsPath, configuration: configuration, runtime: runtime
+        folder, configuration: configuration, runtime: runtime
       ) { name, error in
         logger.error(
           "a collection cannot be opened", metadata: ["collection": "\(name)", "error": "\(error)"])
@@ -46,6 +51,7 @@ public struct NodeServer: Sendable {
       let coordinator = Coordinator(
         configuration: configuration, runtime: runtime, collections: collections, modules: modules,
         folder: folder)
+      try await coordinator.settleEmbedders()
       let server = Server(
         handler: coordinator, configuration: serverConfiguration(configuration, nodeID: folder.nodeID),
         runtime: runtime)
@@ -123,6 +129,7 @@ private final class RunningNode: Sendable {
     logger.info("the node is stopping")
     await server.shutdown()
     await serving.value
+    await coordinator.reembedder.stop()
     defer { coordinator.folder.release() }
     try await coordinator.collections.close()
     logger.info("the node has stopped")

@@ -8,6 +8,6 @@ struct Bench: AsyncParsableCommand {
     commandName: "bench", abstract: "Measures Roost on this machine.",
     subcommands: [
       AnnCommand.self, FilterCommand.self, GetCommand.self, IngestCommand.self, KernelsCommand.self,
-      ReconcileCommand.self, RingCommand.self, WasmCommand.self, EmbedCommand.self,
+      ReconcileCommand.self, RingCommand.self, WasmCommand.self, EmbedCommand.self, ModuleCommand.self,
     ])
 }

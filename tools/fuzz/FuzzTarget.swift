@@ -3,6 +3,7 @@
 import Core
 import Foundation
 import Gossip
+import Node
 import Storage
 import Wasm
 import Wire
@@ -12,7 +13,7 @@ enum FuzzTarget {
 
   static let names = [
     "wire", "wal", "manifest", "smallfile", "footer", "segment", "payload", "filter", "vectorfile", "json",
-    "guest", "image", "onnx", "signal", "gossip",
+    "guest", "image", "onnx", "signal", "gossip", "registry",
   ]
 
   static func make(_ name: String) throws -> Attack {
@@ -72,6 +73,9 @@ enum FuzzTarget {
     case "image", "onnx", "signal":
       let fuzz = try EmbedderFuzz(name)
       return { source in try fuzz.run(&source) }
+    case "registry":
+      let samples = [RegistryFuzz.sample()]
+      return { source in RegistryFuzz.run([source.byte()] + source.mutated(samples)) }
     default: throw RoostError(.invalidArgument, "there is no target '\(name)'")
     }
   }

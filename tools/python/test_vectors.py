@@ -34,7 +34,16 @@ NAMED = {"vectors": {
     "layout": "fast", "recall": 0.985, "embedder": ("ngrams", "text", "title"), "index": "all", "transforms": []}
 BITS = Vector([int(n % 3 == 0) for n in range(16)], "binary")
 RECORD = {"id": 1, "version": VERSION, "payload": PAYLOAD, "vector": VECTOR, "vectors": {}}
-MODULE = {"name": "ngrams", "kind": "embedder", "bytes": 7168, "sha256": DIGEST, "exports": ["embed", "memory"]}
+MODULE = {"name": "ngrams", "version": 2, "kind": "embedder", "bytes": 7168, "sha256": DIGEST, "model_sha256": None,
+          "exports": ["embed", "memory"], "signer": None, "published_ms": 1_700_000_000_000, "failure": None}
+MODULES = [
+    {"name": "ngrams", "versions": [MODULE], "current": 2, "previous": [], "canary": None, "pinned": False,
+     "grants": ["log", "tensor"], "quota": {"calls": 0, "cpu_percent": 100}, "state": {}, "metrics": {}},
+    {"name": "cheap", "versions": [
+        {"name": "cheap", "version": 3, "kind": "filter", "bytes": 9, "sha256": DIGEST, "model_sha256": DIGEST,
+         "exports": [], "signer": "ed25519:00", "published_ms": 1, "failure": "damaged"}],
+     "current": None, "previous": [1, 2], "canary": {"version": 3, "percent": 5}, "pinned": True, "grants": [],
+     "quota": {"calls": 4, "cpu_percent": 25}, "state": {"rate": 0.5}, "metrics": {"calls": 7}}]
 
 
 def on_books(w):
@@ -100,7 +109,16 @@ REQUESTS = {
         ("values", "section", 10), ("numbers", "size.kb", 0.5), ("datetimes", "added", 86400)], FILTER),
     "count": lambda w: w.text("books").optional(None, w.filter),
     "count-filtered": lambda w: w.text("books").optional(PLACES, w.filter),
-    "publish-module": lambda w: w.text("ngrams").blob(b"\0asm"),
+    "publish-module": lambda w: roost.write_publish(w, "ngrams", b"\0asm"),
+    "publish-module-signed": lambda w: roost.write_publish(
+        w, "cheap", b"\0asm", signature=bytes(range(32)) + bytes(range(64, 128)), canary=5),
+    "inspect-module": lambda w: w.text("ngrams"),
+    "change-module-pin": lambda w: roost.write_change(w, "ngrams", "pin", version=2),
+    "change-module-canary": lambda w: roost.write_change(w, "cheap", "canary", version="01234567", percent=5),
+    "change-module-delete": lambda w: roost.write_change(w, "cheap", "delete"),
+    "change-module-grant": lambda w: roost.write_change(w, "cheap", "grant", grants=["log"]),
+    "change-module-state": lambda w: roost.write_change(w, "cheap", "state", values={"rate": 0.5}),
+    "change-module-quota": lambda w: roost.write_change(w, "cheap", "quota", calls=4, cpu_percent=25),
     "list-modules": lambda w: None,
     "stats": lambda w: w.optional("books", w.text),
     "stats-node": lambda w: w.optional(None, w.text),
@@ -125,7 +143,7 @@ REPLIES = {
                                      {"id": "a", "distance": 1.5, "payload": None, "vector": VECTOR, "group": None,
                                       "score": -0.5}],
                                     []],
-               "modules": [("cheap", DIGEST)], "shards_answered": 1, "shards": 1,
+               "modules": [("cheap", 3, DIGEST)], "shards_answered": 1, "shards": 1,
                "explanations": [None, {"micros": 140, "sources": [
                    {"name": "segment 7", "rows": 200000, "method": "filtered-graph", "evidence": "indexed",
                     "passing": 20000, "effort": 64, "scan_cost": 672.5, "walk_cost": 65.25, "rows_compared": 900,
@@ -145,7 +163,10 @@ REPLIES = {
     "scan-part": ([], "k"),
     "count": 3,
     "publish-module": MODULE,
-    "list-modules": [MODULE],
+    "list-modules": MODULES,
+    "inspect-module": MODULES[0],
+    "change-module": MODULES[1],
+    "change-module-gone": None,
     "stats": {"records": 3},
 }
 
@@ -213,7 +234,7 @@ def check_vectors():
     check(error_of(read(FOLDER / "connection-error.hex")[0], "reply").kind == "protocolViolation", "connection error")
     _, _, body = parse(read(FOLDER / "request-publish-module-compressed.hex")[0])
     writer = Writer()
-    writer.text("zeros").blob(bytes(4096))
+    roost.write_publish(writer, "zeros", bytes(4096))
     check(body == writer.finish(), "compressed request")
     check(roost.frame(3, b"", 66) == read(FOLDER / "control-cancel.hex")[0], "cancel")
     check(roost.frame(4, b"\0\0\1\0", 66, stream_id=66) == read(FOLDER / "control-credit.hex")[0], "credit")

@@ -39,7 +39,7 @@ struct Roost: AsyncParsableCommand {
         subcommands: [
           FlushCommand.self, CompactCommand.self, VerifyCommand.self, BackupCommand.self, RestoreCommand.self,
         ]),
-      CommandGroup(name: "WebAssembly", subcommands: [ModuleCommand.self]),
+      CommandGroup(name: "WebAssembly", subcommands: [ModuleCommand.self, KeyCommand.self]),
     ])
 
   static func main() async {

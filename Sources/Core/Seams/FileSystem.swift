@@ -12,6 +12,8 @@ public struct OpenOptions: OptionSet, Sendable {
   public static let truncate = OpenOptions(rawValue: 16)
   /// Bypass the page cache (O_DIRECT): offsets, sizes and buffers are multiples of 4096.
   public static let direct = OpenOptions(rawValue: 32)
+  /// With `create`: nobody but the owner may read or write the file (mode 0600).
+  public static let secret = OpenOptions(rawValue: 64)
 }
 
 /// An open file. All operations throw `.io` (`.noSpace` when the disk is full) with the path as place.

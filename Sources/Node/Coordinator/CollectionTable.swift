@@ -5,18 +5,6 @@ import Core
 import Storage
 import Synchronization
 
-/// An open collection and how many requests use it.
-final class HostedCollection: Sendable {
-  let name: String
-  let collection: Collection
-  fileprivate let users = Atomic<Int>(0)
-
-  init(name: String, collection: Collection) {
-    self.name = name
-    self.collection = collection
-  }
-}
-
 final class CollectionTable: Sendable {
   private enum Slot {
     case open(HostedCollection)
@@ -28,16 +16,22 @@ final class CollectionTable: Sendable {
 
   private struct State {
     var slots: [String: Slot] = [:]
+    /// Of those that are there, whether they can be opened or not.
+    var generations: [String: Generation] = [:]
     var isClosed = false
   }
 
   private let path: String
-  private let runtime: Runtime
+  let generations: GenerationFiles
+  /// Replaced generations that are on their way out.
+  let retiring = Atomic<Int>(0)
+  let runtime: Runtime
   private let configuration: NodeConfiguration
   private let state = Mutex(State())
 
-  private init(path: String, configuration: NodeConfiguration, runtime: Runtime) {
-    self.path = path
+  private init(folder: DataFolder, configuration: NodeConfiguration, runtime: Runtime) {
+    path = folder.collectionsPath
+    generations = GenerationFiles(path: folder.generationsPath, files: runtime.files)
     self.configuration = configuration
     self.runtime = runtime
   }
@@ -45,12 +39,33 @@ final class CollectionTable: Sendable {
   /// Opens every collection in the folder. One that cannot be opened does not keep the others from
   /// serving; `report` hears of it.
   static func open(
-    _ path: String, configuration: NodeConfiguration, runtime: Runtime,
+    _ dataFolder: DataFolder, configuration: NodeConfiguration, runtime: Runtime,
     report: @Sendable (_ name: String, _ error: RoostError) -> Void
   ) async throws(RoostError) -> CollectionTable {
-    let table = CollectionTable(path: path, configuration: configuration, runtime: runtime)
+    let table = CollectionTable(folder: dataFolder, configuration: configuration, runtime: runtime)
+    let path = table.path
+    let recorded = try await table.generations.load()
+    func generation(_ name: String) -> Generation { Generation(number: recorded[name] ?? 1) }
+    for folder in try await runtime.files.list(path) {
+      let name = Generation.owner(ofFolder: folder)
+      let live = generation(name).folder(of: name)
+      guard folder != live else { continue }
+      guard try await Collection.exists(path + "/" + live, files: runtime.files) else {
+        let error = RoostError.corrupted(
+          "generation \(generation(name).number) of collection '\(name)' is missing, '\(folder)' is there",
+          file: path + "/" + live, offset: 0)
+        report(name, error)
+        table.state.withLock { $0.slots[name] = .failed(error) }
+        continue
+      }
+      // A generation that was being built, or has been replaced.
+      try await Collection.destroy(path + "/" + folder, files: runtime.files)
+    }
     var names: [String] = []
-    for name in try await runtime.files.list(path) {
+    let folders = try await runtime.files.list(path)
+    for name in Set(folders.map { Generation.owner(ofFolder: $0) }).sorted() {
+      if table.state.withLock({ $0.slots[name] != nil }) { continue }
+      table.state.withLock { $0.generations[name] = generation(name) }
       if try await Collection.exists(table.folder(name), files: runtime.files) {
         names.append(name)
       } else {
@@ -75,17 +90,26 @@ final class CollectionTable: Sendable {
         let share = total > 0 ? Double(sizes[name] ?? 0) / Double(total) : nil
         let options = table.options(sharedBy: names.count, shareOfData: share)
         let collection = try await Collection.open(table.folder(name), options: options, runtime: runtime)
-        let hosted = HostedCollection(name: name, collection: collection)
+        var generation = generation(name)
+        generation.embedder = try await EmbedderFile.read(table.folder(name), files: runtime.files)
+        let hosted = HostedCollection(name: name, collection: collection, generation: generation)
         table.state.withLock { $0.slots[name] = .open(hosted) }
       } catch {
         report(name, error)
         table.state.withLock { $0.slots[name] = .failed(error) }
       }
     }
+    // The rest of a drop.
+    for name in recorded.keys where !folders.contains(generation(name).folder(of: name)) {
+      if table.state.withLock({ $0.slots[name] != nil }) { continue }
+      try await table.generations.remove(name)
+    }
     return table
   }
 
-  private func folder(_ name: String) -> String { path + "/" + name }
+  private func folder(_ name: String) -> String {
+    path + "/" + (state.withLock { $0.generations[name] } ?? Generation()).folder(of: name)
+  }
 
   /// Half of the node's memory is shared equally, the other half by what the collections have on disk.
   /// - Parameter share: the collection's part of all that is on disk; nil: equal parts.
@@ -103,13 +127,58 @@ final class CollectionTable: Sendable {
   func with<T>(
     _ name: String, _ body: (Collection) async throws(RoostError) -> T
   ) async throws(RoostError) -> T {
+    try await withHosted(name) { (hosted) throws(RoostError) in try await body(hosted.collection) }
+  }
+
+  /// As `with`, for what needs to know of which generation the collection is.
+  func withHosted<T>(
+    _ name: String, _ body: (HostedCollection) async throws(RoostError) -> T
+  ) async throws(RoostError) -> T {
     let hosted = try state.withLock { (state) throws(RoostError) in
       let hosted = try CollectionTable.find(name, state)
       hosted.users.add(1, ordering: .relaxed)
       return hosted
     }
     defer { hosted.users.subtract(1, ordering: .releasing) }
-    return try await body(hosted.collection)
+    return try await body(hosted)
+  }
+
+  /// As `withHosted`, for writes: the generation is the one that serves until `body` is done.
+  func writing<T>(
+    _ name: String, _ body: (HostedCollection) async throws(RoostError) -> T
+  ) async throws(RoostError) -> T {
+    while true {
+      let result = try await withHosted(name) { (hosted) async throws(RoostError) -> T? in
+        await hosted.gate.enter()
+        defer { hosted.gate.leave() }
+        // While it waited, the next generation may have taken over.
+        guard serves(hosted) else { return nil }
+        return try await body(hosted)
+      }
+      if let result { return result }
+    }
+  }
+
+  func folder(of generation: Generation, _ name: String) -> String {
+    path + "/" + generation.folder(of: name)
+  }
+
+  /// Lets requests for this name get another generation; false when `old` does not serve any more.
+  func adopt(_ successor: HostedCollection, insteadOf old: HostedCollection) -> Bool {
+    state.withLock { state in
+      guard !state.isClosed, case .open(let now)? = state.slots[old.name], now === old else { return false }
+      state.slots[old.name] = .open(successor)
+      state.generations[old.name] = successor.generation
+      return true
+    }
+  }
+
+  /// Whether requests for this name get this generation.
+  func serves(_ hosted: HostedCollection) -> Bool {
+    state.withLock { state in
+      guard !state.isClosed, case .open(let now)? = state.slots[hosted.name] else { return false }
+      return now === hosted
+    }
   }
 
   private static func find(_ name: String, _ state: State) throws(RoostError) -> HostedCollection {
@@ -142,7 +211,10 @@ final class CollectionTable: Sendable {
 
   // MARK: Change
 
-  func create(_ name: String, schema: CollectionSchema) async throws(RoostError) {
+  /// - Parameter embedder: the version that will make the vectors of a collection with an embedder.
+  func create(
+    _ name: String, schema: CollectionSchema, embedder: EmbedderVersion? = nil
+  ) async throws(RoostError) {
     try validateName(name, what: "collection")
     try schema.validate()
     let count = try state.withLock { (state) throws(RoostError) in
@@ -161,9 +233,19 @@ final class CollectionTable: Sendable {
       return state.slots.count
     }
     do throws(RoostError) {
+      let generation = Generation(embedder: embedder)
       let collection = try await Collection.create(
-        folder(name), schema: schema, options: options(sharedBy: count), runtime: runtime)
-      let hosted = HostedCollection(name: name, collection: collection)
+        path + "/" + name, schema: schema, options: options(sharedBy: count), runtime: runtime)
+      if let embedder {
+        do throws(RoostError) {
+          try await EmbedderFile.write(embedder, in: collection.path, files: runtime.files)
+        } catch {
+          try await discard(collection)
+          throw error
+        }
+      }
+      let hosted = HostedCollection(name: name, collection: collection, generation: generation)
+      state.withLock { $0.generations[name] = generation }
       let isLate = state.withLock { state in
         state.slots[name] = .open(hosted)
         return state.isClosed
@@ -194,14 +276,18 @@ final class CollectionTable: Sendable {
     }
     do throws(RoostError) {
       try await Collection.destroy(folder(name), files: runtime.files)
-      state.withLock { $0.slots[name] = nil }
+      try await generations.remove(name)
+      state.withLock { state in
+        state.slots[name] = nil
+        state.generations[name] = nil
+      }
     } catch {
       state.withLock { $0.slots[name] = .failed(error) }
       throw error
     }
   }
 
-  private func waitUntilUnused(_ hosted: HostedCollection) async {
+  func waitUntilUnused(_ hosted: HostedCollection) async {
     while hosted.users.load(ordering: .acquiring) > 0 {
       do throws(RoostError) { try await runtime.clock.sleep(nanos: 1_000_000) } catch { return }
     }
@@ -214,6 +300,9 @@ final class CollectionTable: Sendable {
     for hosted in open {
       await waitUntilUnused(hosted)
       do throws(RoostError) { try await hosted.collection.close() } catch { failure = failure ?? error }
+    }
+    while retiring.load(ordering: .acquiring) > 0 {
+      do throws(RoostError) { try await runtime.clock.sleep(nanos: 1_000_000) } catch { break }
     }
     if let failure { throw failure }
   }

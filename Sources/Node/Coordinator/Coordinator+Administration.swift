@@ -2,6 +2,7 @@
 
 import Core
 import Storage
+import Synchronization
 import Wire
 
 extension Coordinator {
@@ -9,8 +10,16 @@ extension Coordinator {
 
   func stats(_ request: StatsRequest) async throws(RoostError) -> Payload {
     guard let name = request.collection else { return await nodeStats() }
-    return try await collections.with(name) { (collection) in
-      Coordinator.payload(of: await collection.stats())
+    return try await collections.withHosted(name) { (hosted) in
+      var payload = Coordinator.payload(of: await hosted.collection.stats())
+      if let embedder = hosted.collection.schema.embedder, let version = hosted.generation.embedder {
+        payload["embedder"] = .map([
+          "module": .string(embedder.module), "version": .int(Int64(version.number)),
+          "sha256": .string(version.digest.text),
+        ])
+      }
+      if let progress = hosted.reembedding.withLock({ $0 }) { payload["embedding_anew"] = progress.payload }
+      return payload
     }
   }
 
@@ -56,7 +65,14 @@ extension Coordinator {
     payload["cores"] = .int(Int64(runtime.executors.count))
     payload["memory_budget_bytes"] = .int(Int64(configuration.memoryBytes))
     payload["collections"] = .int(Int64(collections.open.count))
-    payload["modules"] = .int(Int64(modules.list.count))
+    payload["modules"] = .int(Int64(modules.count))
+    payload["modules_compiled"] = .int(Int64(clamping: modules.compiled.load(ordering: .relaxed)))
+    payload["modules_loaded"] = .int(Int64(clamping: modules.loaded.load(ordering: .relaxed)))
+    let totals = modules.totals
+    payload["module_calls"] = .int(Int64(clamping: totals.calls))
+    payload["module_guest_ns"] = .int(Int64(clamping: totals.nanos))
+    payload["module_failures"] = .int(Int64(clamping: totals.failures))
+    payload["module_deadline_misses"] = .int(Int64(clamping: totals.deadlineMisses))
     payload["queries_in_flight"] = .int(Int64(queries.current))
     payload["write_bytes_in_flight"] = .int(Int64(writes.current))
     payload["embedded_texts"] = .int(Int64(clamping: metrics.embeddedTexts.load(ordering: .relaxed)))
@@ -139,8 +155,11 @@ extension Coordinator {
         .invalidArgument, "a backup inside the data folder would be part of it", at: "backup.directory",
         remedy: "name a folder elsewhere on the same file system")
     }
-    return try await collections.with(request.collection) { (collection) throws(RoostError) in
-      try await collection.backup(to: directory)
+    return try await collections.withHosted(request.collection) { (hosted) throws(RoostError) in
+      try await hosted.collection.backup(to: directory)
+      if let embedder = hosted.generation.embedder {
+        try await EmbedderFile.write(embedder, in: directory, files: runtime.files)
+      }
       return .backup
     }
   }

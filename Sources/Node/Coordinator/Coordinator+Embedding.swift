@@ -17,11 +17,15 @@ extension Coordinator {
     }
     try writes.enter(bytes)
     defer { writes.leave(bytes) }
-    return try await collections.with(request.collection) { (collection) throws(RoostError) in
+    return try await collections.writing(request.collection) { (hosted) throws(RoostError) in
       var records = request.records
-      try await transform(&records, collection.schema)
-      try await embed(&records, collection.schema, deadlineNanos: context.deadlineNanos)
-      return .put(try await collection.put(records))
+      try await transform(&records, hosted.collection.schema)
+      // As they are to be stored, so that the next generation gets the same.
+      let stored = records
+      try await embed(&records, hosted, deadlineNanos: context.deadlineNanos)
+      let versions = try await hosted.collection.put(records)
+      await mirror(stored, versions, hosted)
+      return .put(versions)
     }
   }
 
@@ -31,8 +35,11 @@ extension Coordinator {
     let names = records.map { "record \($0.id.text)" }
     var payloads = records.map(\.payload)
     let now = runtime.clock.wallMicros()
+    let use = ModuleUse()
+    defer { withExtendedLifetime(use) {} }
     for transform in schema.transforms {
-      let (_, module) = try await modules.use(transform.module)
+      let (_, module) = try await modules.use(
+        ModuleSelector(name: transform.module, choice: .current), by: use)
       let run = try module.makeTransform(parameters: transform.parameters, nowMicros: now)
       let given = payloads
       let result: Result<[Payload], RoostError> = await runtime.workers.run {
@@ -48,8 +55,9 @@ extension Coordinator {
   /// Makes the vector of the embedder's field for each record that has none but a source. Every record must have
   /// a vector in the end.
   private func embed(
-    _ records: inout [PutRecord], _ schema: CollectionSchema, deadlineNanos: UInt64
+    _ records: inout [PutRecord], _ hosted: HostedCollection, deadlineNanos: UInt64
   ) async throws(RoostError) {
+    let schema = hosted.collection.schema
     guard let embedder = schema.embedder else {
       guard let record = records.first(where: { $0.vectors.isEmpty || $0.source != nil }) else { return }
       throw RoostError(
@@ -83,7 +91,9 @@ extension Coordinator {
       inputs.append(input)
     }
     guard !inputs.isEmpty else { return }
-    let (_, module) = try await modules.use(embedder.module)
+    let use = ModuleUse()
+    defer { withExtendedLifetime(use) {} }
+    let (_, module) = try await modules.use(embedder.selector(hosted.generation.embedder), by: use)
     let vectors = try await embed(inputs, module, deadlineNanos: deadlineNanos)
     for (index, vector) in zip(indices, vectors) {
       records[index].vectors[name] = vector

@@ -20,8 +20,12 @@ extension Coordinator {
     for query in request.queries { try query.validate() }
     try queries.enter(1)
     defer { queries.leave(1) }
-    return try await collections.with(request.collection) { (collection) throws(RoostError) in
-      let (queries, used) = try await prepare(request.queries, collection.schema, context)
+    return try await collections.withHosted(request.collection) { (hosted) throws(RoostError) in
+      let collection = hosted.collection
+      // Counts the request against the quotas of its modules until it is answered.
+      let use = ModuleUse()
+      defer { withExtendedLifetime(use) {} }
+      let (queries, used) = try await prepare(request.queries, hosted, use, context)
       let coverage = Coverage(shardsAnswered: 1, shardsTotal: 1)
       if queries.count == 1 {
         let answer = queries[0].answer(
@@ -65,21 +69,25 @@ extension Coordinator {
   }
 
   private func prepare(
-    _ queries: [SearchQuery], _ schema: CollectionSchema, _ request: RequestContext
+    _ queries: [SearchQuery], _ hosted: HostedCollection, _ use: ModuleUse, _ request: RequestContext
   ) async throws(RoostError) -> (queries: [PreparedQuery], used: [ModuleVersion]) {
+    let schema = hosted.collection.schema
+    let share = RequestShare.place(request)
     let context = GuestContext(nowMicros: runtime.clock.wallMicros(), fields: schema.fields)
     var prepared = queries.map { PreparedQuery(query: $0, context: context) }
     var used: [ModuleVersion] = []
     var inputs: [EmbedderInput] = []
     for (index, query) in queries.enumerated() {
       if let call = query.module {
-        let (version, module) = try await modules.use(call.module)
+        let (version, module) = try await modules.use(
+          try ModuleSelector(call.module), share: share, by: use)
         try module.require(.filter)
         prepared[index].filter = module
         if !used.contains(version) { used.append(version) }
       }
       if let call = query.score {
-        let (version, module) = try await modules.use(call.module)
+        let (version, module) = try await modules.use(
+          try ModuleSelector(call.module), share: share, by: use)
         try module.require(.scorer)
         prepared[index].scorer = module
         if !used.contains(version) { used.append(version) }
@@ -92,7 +100,8 @@ extension Coordinator {
           .invalidArgument, "the collection has no embedder for what is searched", at: "search.target",
           remedy: "search with a vector, or create the collection with an embedder")
       }
-      let (version, module) = try await modules.use(embedder.module)
+      let (version, module) = try await modules.use(
+        embedder.selector(hosted.generation.embedder), by: use)
       let vectors = try await embed(inputs, module, deadlineNanos: request.deadlineNanos)
       let field = try schema.index(ofField: embedder.vectorField, at: "schema.embedder")
       // Inputs and vectors stand in the same order, that of the queries and of the points in each.

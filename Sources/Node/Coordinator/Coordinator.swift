@@ -15,6 +15,7 @@ final class Coordinator: RequestHandler {
   let metrics: NodeMetrics
   let queries: Admission
   let writes: Admission
+  let reembedder = Reembedder()
   private let recentWrites = RecentWrites()
 
   init(
@@ -55,8 +56,10 @@ final class Coordinator: RequestHandler {
       }
     case .delete(let delete):
       return try await recentWrites.perform(context.idempotencyKey) { () async throws(RoostError) in
-        try await self.collections.with(delete.collection) { (collection) throws(RoostError) in
-          .delete(UInt64(try await collection.delete(delete.ids)))
+        try await self.collections.writing(delete.collection) { (hosted) throws(RoostError) in
+          let (deleted, versions) = try await hosted.collection.deleteVersioned(delete.ids)
+          await self.mirror(deleting: delete.ids, versions, hosted)
+          return .delete(UInt64(deleted))
         }
       }
     case .search(let search): return try await self.search(search, context)
@@ -79,6 +82,8 @@ final class Coordinator: RequestHandler {
     case .listCollections: return .listCollections(await describeCollections())
     case .publishModule(let publish): return .publishModule(try await self.publish(publish))
     case .listModules: return .listModules(modules.list)
+    case .inspectModule(let inspect): return .inspectModule(try modules.status(of: inspect.name))
+    case .changeModule(let change): return .changeModule(try await self.change(change))
     case .stats(let stats): return .stats(try await self.stats(stats))
     case .flush(let flush):
       return try await collections.with(flush.collection) { (collection) throws(RoostError) in
@@ -95,38 +100,23 @@ final class Coordinator: RequestHandler {
     }
   }
 
-  // MARK: Collections and modules
+  // MARK: Collections
 
   private func create(_ request: CreateCollectionRequest) async throws(RoostError) {
     try request.schema.validate()
+    var version: EmbedderVersion?
     if let embedder = request.schema.embedder {
-      let (_, module) = try await modules.use(embedder.module)
+      version = try modules.requireCurrentVersion(of: embedder.module)
+      let (_, module) = try await modules.use(embedder.selector(version))
       try Coordinator.check(module, embeds: request.schema, of: request.collection)
     }
     for transform in request.schema.transforms {
-      let (_, module) = try await modules.use(transform.module)
+      let (_, module) = try await modules.use(ModuleSelector(name: transform.module))
       try module.require(.transform)
     }
-    try await collections.create(request.collection, schema: request.schema)
-  }
-
-  /// Refuses an embedder whose vectors a collection cannot hold.
-  static func check(_ module: WasmModule, embeds schema: CollectionSchema, of name: String) throws(RoostError)
-  {
-    guard let dimension = module.dimension else {
-      throw RoostError(
-        .invalidArgument,
-        "module '\(module.name)' is \(module.kind.withArticle), collection '\(name)' needs an embedder",
-        at: "module \(module.name)")
-    }
-    let index = try schema.index(ofField: schema.embedder?.vectorField ?? "", at: "schema.embedder")
-    let field = schema.fields[index]
-    guard dimension == field.dimension, field.element.isFloat else {
-      throw RoostError(
-        .invalidArgument,
-        "module '\(module.name)' gives \(dimension) f32, collection '\(name)' holds \(field.dimension) "
-          + field.element.name, at: "module \(module.name)")
-    }
+    try await collections.create(request.collection, schema: request.schema, embedder: version)
+    // The module may have changed hands meanwhile.
+    if version != nil { reembedder.check(self) }
   }
 
   private func describeCollections() async -> [CollectionDescription] {
@@ -138,18 +128,5 @@ final class Coordinator: RequestHandler {
           liveRecords: UInt64(await hosted.collection.stats().liveRecords)))
     }
     return descriptions
-  }
-
-  private func publish(_ request: PublishModuleRequest) async throws(RoostError) -> ModuleDescription {
-    let users = collections.open
-    return try await modules.publish(request.name, bytes: request.bytes) { (module) throws(RoostError) in
-      for hosted in users where hosted.collection.schema.embedder?.module == request.name {
-        try Coordinator.check(module, embeds: hosted.collection.schema, of: hosted.name)
-      }
-      for hosted in users
-      where hosted.collection.schema.transforms.contains(where: { $0.module == request.name }) {
-        try module.require(.transform)
-      }
-    }
   }
 }

@@ -3,7 +3,8 @@
 //   LOCK           held while a node runs
 //   ROOST          format version and node id
 //   collections/   one folder per collection
-//   modules/       published modules and their list
+//   generations/   of which generation a collection is, if not the first
+//   modules/       published modules and their list, and cache/ of compiled ones
 
 import Core
 import Storage
@@ -21,6 +22,8 @@ final class DataFolder: Sendable {
 
   var collectionsPath: String { path + "/collections" }
   var modulesPath: String { path + "/modules" }
+  /// Which folder a collection is served from, if not its first.
+  var generationsPath: String { path + "/generations" }
   /// Copies that are being verified; emptied at every start.
   var scratchPath: String { path + "/scratch" }
 
@@ -70,6 +73,7 @@ final class DataFolder: Sendable {
     let folder = DataFolder(path: path, nodeID: nodeID, lock: lock)
     try await files.makeDirectory(folder.collectionsPath)
     try await files.makeDirectory(folder.modulesPath)
+    try await files.makeDirectory(folder.generationsPath)
     try await files.syncDirectory(path)
     return folder
   }

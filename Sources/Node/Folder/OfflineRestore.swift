@@ -15,7 +15,11 @@ extension NodeServer {
     let folder = try await DataFolder.open(dataPath, runtime: runtime)
     defer { folder.release() }
     let target = folder.collectionsPath + "/" + name
-    guard try await !Collection.exists(target, files: runtime.files) else {
+    let generations = GenerationFiles(path: folder.generationsPath, files: runtime.files)
+    // A collection of a later generation is in another folder.
+    let isLater = try await generations.has(name)
+    let exists = try await Collection.exists(target, files: runtime.files)
+    guard !isLater, !exists else {
       throw RoostError(
         .alreadyExists, "there is a collection '\(name)' already", at: target,
         remedy: "drop it, or restore under another name")

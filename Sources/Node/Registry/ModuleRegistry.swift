@@ -1,5 +1,5 @@
-// Published modules: content-addressed files, one checksummed list of names, and compiled code that is
-// made when first needed. A query keeps the version that it started with; publishing swaps the name.
+// The modules of a node: which versions there are (`RegistryTable`), their files (`RegistryFiles`), and their
+// compiled code. A query keeps the version that it started with; publishing swaps what the next one gets.
 
 import Core
 import Storage
@@ -7,226 +7,363 @@ import Synchronization
 import Wasm
 import Wire
 
-/// One version of a module that a name may point to.
-final class PublishedModule: Sendable {
-  let description: ModuleDescription
-  private let compiled: Mutex<WasmModule?>
-  private let compiling = AsyncLock()
-
-  init(description: ModuleDescription, compiled: WasmModule?) {
-    self.description = description
-    self.compiled = Mutex(compiled)
-  }
-
-  var version: ModuleVersion { ModuleVersion(name: description.name, sha256: description.sha256) }
-
-  /// The compiled module, if it has been needed before.
-  var ready: WasmModule? { compiled.withLock { $0 } }
-
-  /// The compiled module; compiles it on a worker the first time.
-  func module(
-    _ load: @Sendable () async throws(RoostError) -> WasmModule
-  ) async throws(RoostError) -> WasmModule {
-    if let module = ready { return module }
-    await compiling.acquire()
-    defer { compiling.release() }
-    if let module = ready { return module }
-    let module = try await load()
-    compiled.withLock { $0 = module }
-    return module
-  }
-}
-
-/// The registry of a node, kept in `<data>/modules`.
 final class ModuleRegistry: Sendable {
-  static let modulesMax = 256
+  /// Refuses a module that is about to become current.
+  typealias Approval = @Sendable (WasmModule) throws(RoostError) -> Void
 
-  private static let listName = "REGISTRY"
-  private static let listTitle = "roost-modules 1"
+  private struct State: Sendable {
+    var table = RegistryTable()
+    /// By name and number.
+    var live: [String: [UInt32: LiveModule]] = [:]
+    var gates: [String: ModuleGate] = [:]
+  }
 
-  private let path: String
+  private let files: RegistryFiles
+  private let cache: ArtefactCache
   private let engine: WasmEngine
   private let runtime: Runtime
-  private let names: Mutex<[String: PublishedModule]>
-  private let publishing = AsyncLock()
+  private let policy: SignaturePolicy
+  private let defaultGrants: WasmCapabilities
+  private let clock: HybridClock
+  private let state: Mutex<State>
+  /// Held while the table changes.
+  private let changing = AsyncLock()
+  /// Modules that were compiled, and that the cache had, since the start.
+  let compiled = Atomic<UInt64>(0)
+  let loaded = Atomic<UInt64>(0)
+  /// One compilation at a time: a module that takes long to compile keeps one worker busy, not all.
+  private let compiling = AsyncLock()
 
-  private init(path: String, engine: WasmEngine, runtime: Runtime, names: [String: PublishedModule]) {
-    self.path = path
+  private init(
+    files: RegistryFiles, cache: ArtefactCache, engine: WasmEngine, runtime: Runtime,
+    configuration: NodeConfiguration, clock: HybridClock, state: State
+  ) {
+    self.files = files
+    self.cache = cache
     self.engine = engine
     self.runtime = runtime
-    self.names = Mutex(names)
+    policy = configuration.signatures
+    defaultGrants = configuration.moduleGrants
+    self.clock = clock
+    self.state = Mutex(state)
   }
 
-  static func open(_ path: String, engine: WasmEngine, runtime: Runtime) async throws(RoostError)
-    -> ModuleRegistry
-  {
-    let list = path + "/" + listName
-    var names: [String: PublishedModule] = [:]
-    if try await runtime.files.exists(list) {
-      for line in try await SmallFile.read(list, title: listTitle, files: runtime.files) {
-        guard let description = parse(line) else {
-          throw .corrupted("line '\(line.prefix(80))' is not understood", file: list, offset: 0)
+  /// Opens the registry and checks every module in it: its content against its digest, its signature against the
+  /// policy. One that fails stays in the list, is refused to whoever asks for it, and `report` hears of it.
+  static func open(
+    _ path: String, engine: WasmEngine, configuration: NodeConfiguration, nodeID: UInt32, runtime: Runtime,
+    report: @Sendable (_ name: String, _ error: RoostError) -> Void
+  ) async throws(RoostError) -> ModuleRegistry {
+    let files = RegistryFiles(path: path, files: runtime.files)
+    let table = try await files.load()
+    let cache = try await ArtefactCache.open(
+      path + "/cache", fingerprint: engine.fingerprint, files: runtime.files, random: runtime.random)
+    var live: [String: [UInt32: LiveModule]] = [:]
+    var gates: [String: ModuleGate] = [:]
+    var latest = Version.zero
+    for (name, entry) in table.entries.sorted(by: { $0.key < $1.key }) {
+      latest = max(latest, entry.changed)
+      let gate = ModuleGate(name: name)
+      gate.set(entry.quota, cores: runtime.executors.count)
+      gates[name] = gate
+      for release in entry.releases {
+        var failure: RoostError?
+        do throws(RoostError) {
+          try configuration.signatures.check(release.statement(name: name), release.signature)
+          _ = try await files.read(release.digest, byteCount: release.byteCount, workers: runtime.workers)
+        } catch {
+          failure = named(error, name, release)
+          report(name, failure ?? error)
         }
-        names[description.name] = PublishedModule(description: description, compiled: nil)
+        live[name, default: [:]][release.number] = LiveModule(
+          name: name, release: release, grants: WasmCapabilities(bits: entry.grants),
+          values: entry.state, gate: gate,
+          failure: failure)
       }
     }
-    let registry = ModuleRegistry(path: path, engine: engine, runtime: runtime, names: names)
-    try await registry.removeUnlisted()
+    let clock = HybridClock(clock: runtime.clock, node: nodeID, startingAfter: latest)
+    let registry = ModuleRegistry(
+      files: files, cache: cache, engine: engine, runtime: runtime, configuration: configuration,
+      clock: clock, state: State(table: table, live: live, gates: gates))
+    try await registry.sweep()
     return registry
   }
 
-  /// All modules by name.
-  var list: [ModuleDescription] {
-    names.withLock { $0.values.map(\.description) }.sorted { $0.name < $1.name }
+  /// What is wrong with a file, with the module that it belongs to.
+  private static func named(_ error: RoostError, _ name: String, _ release: ModuleRelease) -> RoostError {
+    guard error.kind == .corrupted else { return error }
+    return RoostError(
+      error.kind, "module '\(name)', version \(release.number): \(error.message)", at: error.place,
+      remedy: error.remedy)
   }
 
-  /// The version that `name` points to now. Throws `.notFound`.
-  func find(_ name: String) throws(RoostError) -> PublishedModule {
-    guard let module = names.withLock({ $0[name] }) else {
-      throw RoostError(
-        .notFound, "there is no module '\(name)'", at: "module \(name)",
-        remedy: "publish it with `roost module publish`; `roost module list` shows what there is")
+  // MARK: Use
+
+  /// The version that a request gets, compiled. A query that keeps it is not touched by what happens to the module.
+  /// - Parameter use: the request, which is counted against the module's quota for as long as that lives.
+  func use(
+    _ selector: ModuleSelector, share: Int = 99, by use: ModuleUse? = nil
+  ) async throws(RoostError) -> (version: ModuleVersion, module: WasmModule) {
+    while true {
+      let live = try find(selector, share: share)
+      try use?.enter(live.gate)
+      if let module = live.ready { return (live.version, module) }
+      do throws(RoostError) {
+        let module = try await live.module { () async throws(RoostError) in try await self.load(live) }
+        return (live.version, module)
+      } catch {
+        // Another version may have taken its place in between, and its file be gone; then that one serves.
+        guard try find(selector, share: share) !== live else { throw error }
+      }
     }
+  }
+
+  private func find(_ selector: ModuleSelector, share: Int) throws(RoostError) -> LiveModule {
+    try state.withLock { (state) throws(RoostError) in
+      let release = try state.table.find(selector, share: share)
+      guard let live = state.live[selector.name]?[release.number] else {
+        throw RoostError(
+          .internalFailure, "version \(release.number) is in the list alone", at: "module \(selector.name)")
+      }
+      return live
+    }
+  }
+
+  /// Reads a module back, checks it as at the start, and loads or compiles it.
+  private func load(_ live: LiveModule) async throws(RoostError) -> WasmModule {
+    let release = live.release
+    try policy.check(release.statement(name: live.name), release.signature)
+    do throws(RoostError) {
+      let bytes = try await files.read(
+        release.digest, byteCount: release.byteCount, workers: runtime.workers)
+      return try await compile(
+        bytes, release.digest, name: live.name, grants: live.grants, values: live.values, meter: live.meter)
+    } catch {
+      throw ModuleRegistry.named(error, live.name, release)
+    }
+  }
+
+  private func compile(
+    _ bytes: [UInt8], _ digest: Digest, name: String, grants: WasmCapabilities, values: Payload,
+    meter: WasmMeter
+  ) async throws(RoostError) -> WasmModule {
+    if let artefact = await cache.load(digest, workers: runtime.workers),
+      let module = try await onWorker({ [engine] () throws(RoostError) in
+        try engine.load(artefact, of: bytes, name: name, capabilities: grants, state: values, meter: meter)
+      })
+    {
+      loaded.add(1, ordering: .relaxed)
+      return module
+    }
+    await compiling.acquire()
+    defer { compiling.release() }
+    let (module, artefact) = try await onWorker { [engine] () throws(RoostError) in
+      try engine.compileForCache(bytes, name: name, capabilities: grants, state: values, meter: meter)
+    }
+    compiled.add(1, ordering: .relaxed)
+    // Without it the next start compiles again, which is no reason to fail now.
+    do throws(RoostError) { try await cache.store(artefact, of: digest, workers: runtime.workers) } catch {}
     return module
   }
 
-  /// The version that `name` points to now, compiled. A query that keeps it is not touched by publishing.
-  func use(_ name: String) async throws(RoostError) -> (version: ModuleVersion, module: WasmModule) {
-    while true {
-      let published = try find(name)
-      if let module = published.ready { return (published.version, module) }
-      do throws(RoostError) {
-        let module = try await published.module { () async throws(RoostError) in
-          let bytes = try await self.read(published.description)
-          return try await self.compile(bytes, name: name)
-        }
-        return (published.version, module)
-      } catch {
-        // A new version may have taken its place, and its file, in between; then that one serves.
-        guard try find(name) !== published else { throw error }
-      }
-    }
-  }
-
-  /// Checks, compiles and stores a module and points `name` to it. `approve` may refuse the new version.
-  func publish(
-    _ name: String, bytes: [UInt8], approve: @Sendable (WasmModule) throws(RoostError) -> Void
-  ) async throws(RoostError) -> ModuleDescription {
-    try validateName(name, what: "module")
-    let digest = await runtime.workers.run { sha256Text(bytes) }
-    let module = try await compile(bytes, name: name)
-    try approve(module)
-    let description = ModuleDescription(
-      name: name, kind: ModuleKind(module.kind), byteCount: UInt64(bytes.count),
-      sha256: digest, exports: module.exports)
-    await publishing.acquire()
-    defer { publishing.release() }
-    if let current = names.withLock({ $0[name] }), current.description == description { return description }
-    var all = names.withLock { $0.mapValues(\.description) }
-    all[name] = description
-    guard all.count <= ModuleRegistry.modulesMax else {
-      throw RoostError(
-        .limitExceeded, "there are \(ModuleRegistry.modulesMax) modules, the limit is reached",
-        at: "module \(name)")
-    }
-    // The file first, then the list that mentions it: a crash in between leaves a file that nobody names.
-    try await store(bytes, as: digest)
-    try await SmallFile.write(
-      path + "/" + ModuleRegistry.listName, title: ModuleRegistry.listTitle,
-      lines: all.values.sorted { $0.name < $1.name }.map(ModuleRegistry.format), directory: path,
-      files: runtime.files)
-    names.withLock { $0[name] = PublishedModule(description: description, compiled: module) }
-    try await removeUnlisted()
-    return description
-  }
-
-  private func compile(_ bytes: [UInt8], name: String) async throws(RoostError) -> WasmModule {
-    let engine = engine
-    let result: Result<WasmModule, RoostError> = await runtime.workers.run {
-      do throws(RoostError) { return .success(try engine.compile(bytes, name: name)) } catch {
-        return .failure(error)
-      }
+  private func onWorker<T: Sendable>(
+    _ body: @escaping @Sendable () throws(RoostError) -> T
+  ) async throws(RoostError) -> T {
+    let result: Result<T, RoostError> = await runtime.workers.run {
+      do throws(RoostError) { return .success(try body()) } catch { return .failure(error) }
     }
     return try result.get()
   }
 
-  // MARK: Files
+  // MARK: Publish
 
-  private func filePath(_ digest: String) -> String { path + "/" + digest + ".wasm" }
-
-  private func store(_ bytes: [UInt8], as digest: String) async throws(RoostError) {
-    let files = runtime.files
-    let temporary = filePath(digest) + ".tmp"
-    let file = try await files.open(temporary, [.write, .create, .truncate])
-    do throws(RoostError) {
-      try await file.write(IOBuffer(bytes), range: 0..<bytes.count, at: 0)
-      try await file.sync()
-    } catch {
-      await file.close()
-      throw error
+  /// Checks a module and its signature, compiles and stores it as the next version of its name, and places it.
+  /// `approve` may refuse one that becomes current; no version in `used` goes to make room. Publishing what is there
+  /// already changes its place alone.
+  func publish(
+    _ request: PublishModuleRequest, keeping used: Set<Digest> = [], approve: @escaping Approval
+  ) async throws(RoostError) -> ModuleDescription {
+    let (name, bytes) = (request.name, request.bytes)
+    try validateName(name, what: "module")
+    let limits = engine.limits
+    let (digest, summary) = try await onWorker { () throws(RoostError) in
+      (Digest(of: bytes), try WasmEngine.inspect(bytes, name: name, limits: limits))
     }
-    await file.close()
-    try await files.rename(temporary, to: filePath(digest))
-    try await files.syncDirectory(path)
+    let release = ModuleRelease(
+      number: 0, kind: ModuleKind(summary.kind), byteCount: UInt64(bytes.count), digest: digest,
+      model: summary.modelDigest.flatMap { Digest(bytes: $0) }, exports: summary.exports,
+      signature: request.signature, published: clock.next())
+    // Before any of it is compiled.
+    try policy.check(release.statement(name: name), release.signature)
+    let gate = gate(of: name)
+    let meter = WasmMeter(budget: gate.budget)
+    let (grants, values) = settings(of: name)
+    let module = try await compile(
+      bytes, digest, name: name, grants: grants, values: values, meter: meter)
+
+    await changing.acquire()
+    defer { changing.release() }
+    let before = state.withLock { $0 }
+    var table = before.table
+    let number = try table.publish(
+      name, release, placement: request.placement, grants: UInt16(defaultGrants.rawValue), keeping: used)
+    if table.entries[name]?.current == number, before.table.entries[name]?.current != number {
+      try approve(module)
+    }
+    let existing = before.live[name]?[number]
+    let isSound =
+      existing.map { $0.failure == nil && $0.release == table.entries[name]?.release(number) } ?? false
+    if table != before.table || !isSound {
+      try await files.store(bytes, as: digest)
+      try await files.save(table)
+      adopt(
+        table,
+        fresh: isSound ? nil : Fresh(name: name, number: number, module: module, meter: meter, gate: gate))
+      try await sweep()
+    }
+    return try find(ModuleSelector(name: name, choice: .number(number)), share: 0).description
   }
 
-  /// Reads a module back; its name is its checksum.
-  private func read(_ description: ModuleDescription) async throws(RoostError) -> [UInt8] {
-    let path = filePath(description.sha256)
-    let file = try await runtime.files.open(path, [.read])
-    let buffer: IOBuffer
-    do throws(RoostError) {
-      guard try await file.size() == description.byteCount else {
-        throw .corrupted("the module does not have \(description.byteCount) bytes", file: path, offset: 0)
+  /// The gate of a module, or a new one for the first version.
+  private func gate(of name: String) -> ModuleGate {
+    state.withLock { $0.gates[name] } ?? ModuleGate(name: name)
+  }
+
+  private func settings(of name: String) -> (grants: WasmCapabilities, values: Payload) {
+    guard let entry = state.withLock({ $0.table.entries[name] }) else { return (defaultGrants, Payload()) }
+    return (WasmCapabilities(bits: entry.grants), entry.state)
+  }
+
+  /// A version that has just been compiled.
+  private struct Fresh {
+    var name: String
+    var number: UInt32
+    var module: WasmModule
+    var meter: WasmMeter
+    var gate: ModuleGate
+  }
+
+  /// Makes a saved table the one that is served from. What is unchanged keeps its compiled code, and whatever stays
+  /// keeps its figures.
+  private func adopt(_ table: RegistryTable, fresh: Fresh? = nil) {
+    state.withLock { state in
+      var next = State(table: table)
+      for (name, entry) in table.entries {
+        let isNew = fresh?.name == name
+        let gate = state.gates[name] ?? (isNew ? fresh?.gate : nil) ?? ModuleGate(name: name)
+        gate.set(entry.quota, cores: runtime.executors.count)
+        next.gates[name] = gate
+        let grants = WasmCapabilities(bits: entry.grants)
+        for release in entry.releases {
+          let old = state.live[name]?[release.number]
+          let isFresh = fresh.map { $0.name == name && $0.number == release.number } ?? false
+          if !isFresh, let old, old.release == release, old.grants == grants, old.values == entry.state {
+            next.live[name, default: [:]][release.number] = old
+          } else {
+            next.live[name, default: [:]][release.number] = LiveModule(
+              name: name, release: release, grants: grants, values: entry.state, gate: gate,
+              meter: isFresh ? fresh?.meter : old?.meter, compiled: isFresh ? fresh?.module : nil)
+          }
+        }
       }
-      buffer = IOBuffer(count: Int(description.byteCount))
-      let count = try await file.read(into: buffer, range: 0..<buffer.count, at: 0)
-      guard count == buffer.count else {
-        throw .corrupted("the module is cut short", file: path, offset: UInt64(count))
+      state = next
+    }
+  }
+
+  // MARK: Change
+
+  /// Throws `.notFound` for what is not there and `.invalidArgument` for what makes no sense; nothing has changed
+  /// then. `approve` may refuse what becomes current; no version in `used` is deleted.
+  func change(
+    _ name: String, _ change: ModuleChange, keeping used: Set<Digest> = [], approve: @escaping Approval
+  ) async throws(RoostError) -> ModuleStatus? {
+    await changing.acquire()
+    defer { changing.release() }
+    let before = state.withLock { $0.table }
+    var table = before
+    if case .grant(let names) = change {
+      try table.grant(UInt16(try WasmCapabilities(names: names).rawValue), to: name, at: clock.next())
+    } else {
+      try table.change(name, change, at: clock.next(), keeping: used)
+    }
+    if let current = table.entries[name]?.current, current != before.entries[name]?.current {
+      try approve(try await use(ModuleSelector(name: name, choice: .number(current))).module)
+    }
+    try await files.save(table)
+    adopt(table)
+    try await sweep()
+    return table.entries[name] == nil ? nil : try status(of: name)
+  }
+
+  private func sweep() async throws(RoostError) {
+    let digests = state.withLock { $0.table.digests }
+    try await files.sweep(keeping: digests)
+    try await cache.sweep(keeping: digests)
+  }
+
+  // MARK: Questions
+
+  /// The current version of a module; nil when there is none.
+  func currentVersion(of name: String) -> EmbedderVersion? {
+    do throws(RoostError) { return try requireCurrentVersion(of: name) } catch { return nil }
+  }
+
+  /// Throws `.notFound` when there is none.
+  func requireCurrentVersion(of name: String) throws(RoostError) -> EmbedderVersion {
+    let release = try find(ModuleSelector(name: name, choice: .current), share: 0).release
+    return EmbedderVersion(number: release.number, digest: release.digest)
+  }
+
+  var count: Int { state.withLock { $0.table.entries.count } }
+
+  /// All modules by name.
+  var list: [ModuleStatus] {
+    state.withLock { state in
+      state.table.entries.sorted { $0.key < $1.key }.map {
+        ModuleRegistry.status(of: $0.key, $0.value, state)
       }
-    } catch {
-      await file.close()
-      throw error
-    }
-    await file.close()
-    let bytes = Array(buffer.bytes)
-    guard await runtime.workers.run({ sha256Text(bytes) }) == description.sha256 else {
-      throw RoostError(
-        .corrupted, "the module's bytes are not those that were published", at: path,
-        remedy: "publish it again")
-    }
-    return bytes
-  }
-
-  /// Removes files that no name points to: older versions, and what a crash has left.
-  private func removeUnlisted() async throws(RoostError) {
-    let listed = Set(list.map { $0.sha256 + ".wasm" })
-    for name in try await runtime.files.list(path)
-    where name.hasSuffix(".tmp") || (name.hasSuffix(".wasm") && !listed.contains(name)) {
-      try await runtime.files.remove(path + "/" + name)
     }
   }
 
-  /// "name kind bytes sha256 export,export…"
-  private static func format(_ module: ModuleDescription) -> String {
-    let exports = module.exports.isEmpty ? "-" : module.exports.joined(separator: ",")
-    return "\(module.name) \(module.kind.name) \(module.byteCount) \(module.sha256) \(exports)"
+  /// With its metrics. Throws `.notFound`.
+  func status(of name: String) throws(RoostError) -> ModuleStatus {
+    try state.withLock { (state) throws(RoostError) in
+      var status = ModuleRegistry.status(of: name, try state.table.entry(name), state)
+      var metrics = state.gates[name]?.metrics ?? [:]
+      metrics["versions"] = .map(
+        Dictionary(
+          uniqueKeysWithValues: (state.live[name] ?? [:]).map { ("\($0.key)", $0.value.meter.metrics) }))
+      status.metrics = Payload(metrics)
+      return status
+    }
   }
 
-  private static func parse(_ line: String) -> ModuleDescription? {
-    let words = line.split(separator: " ")
-    guard words.count == 5, let kind = ModuleKind.allCases.first(where: { $0.name == words[1] }),
-      let byteCount = UInt64(words[2]), byteCount <= Limits.moduleBytesMax, words[3].utf8.count == 64,
-      words[3].utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
-    else { return nil }
-    let exports = words[4] == "-" ? [] : words[4].split(separator: ",").map(String.init)
-    return ModuleDescription(
-      name: String(words[0]), kind: kind, byteCount: byteCount, sha256: String(words[3]), exports: exports)
+  /// Figures of all modules together, for the statistics of the node.
+  var totals: (calls: UInt64, nanos: UInt64, failures: UInt64, deadlineMisses: UInt64) {
+    state.withLock { state in
+      var totals = (
+        calls: 0 as UInt64, nanos: 0 as UInt64, failures: 0 as UInt64, deadlineMisses: 0 as UInt64
+      )
+      for live in state.live.values.flatMap(\.values) {
+        totals.calls += live.meter.calls.load(ordering: .relaxed)
+        totals.nanos += live.meter.nanos.load(ordering: .relaxed)
+        totals.failures += live.meter.failures.load(ordering: .relaxed)
+        totals.deadlineMisses += live.meter.deadlineMisses.load(ordering: .relaxed)
+      }
+      return totals
+    }
+  }
+
+  private static func status(of name: String, _ entry: ModuleEntry, _ state: State) -> ModuleStatus {
+    ModuleStatus(
+      name: name, versions: entry.releases.compactMap { state.live[name]?[$0.number]?.description },
+      current: entry.current, previous: entry.previous, canary: entry.canary, isPinned: entry.isPinned,
+      grants: WasmCapabilities(bits: entry.grants).names, quota: entry.quota, state: entry.state)
   }
 }
 
 extension ModuleKind {
-  init(_ kind: WasmModuleKind) {
+  public init(_ kind: WasmModuleKind) {
     switch kind {
     case .filter: self = .filter
     case .embedder: self = .embedder
@@ -234,4 +371,9 @@ extension ModuleKind {
     case .transform: self = .transform
     }
   }
+}
+
+extension WasmCapabilities {
+  /// From the registry's bits; those that this version of Roost does not know grant nothing.
+  init(bits: UInt16) { self.init(rawValue: UInt8(truncatingIfNeeded: bits)) }
 }

@@ -41,24 +41,26 @@ extension Collection {
     guard !records.isEmpty else { return [] }
     var operations: [WriteOperation] = []
     operations.reserveCapacity(records.count)
-    for record in records {
-      do throws(RoostError) {
-        try record.id.validate()
-        guard record.source == nil else {
-          throw RoostError(
-            .invalidArgument, "the source must be embedded before the record is stored", at: "source",
-            remedy: "put it through a node, into a collection with an embedder")
-        }
-        let vectors = try schema.storedVectors(record.vectors)
-        let payload = try record.payload.validatedEncoding()
-        operations.append(
-          .put(id: record.id, version: .zero, vectors: vectors, payload: payload))
-      } catch {
-        throw RoostError(
-          error.kind, error.message, at: "record \(record.id.text), \(error.place)", remedy: error.remedy)
-      }
-    }
+    for record in records { operations.append(try operation(record, version: .zero)) }
     return try await commit(operations).versions
+  }
+
+  /// The operation that stores a record. Throws what is wrong with it, naming the record.
+  func operation(_ record: PutRecord, version: Version) throws(RoostError) -> WriteOperation {
+    do throws(RoostError) {
+      try record.id.validate()
+      guard record.source == nil else {
+        throw RoostError(
+          .invalidArgument, "the source must be embedded before the record is stored", at: "source",
+          remedy: "put it through a node, into a collection with an embedder")
+      }
+      let vectors = try schema.storedVectors(record.vectors)
+      let payload = try record.payload.validatedEncoding()
+      return .put(id: record.id, version: version, vectors: vectors, payload: payload)
+    } catch {
+      throw RoostError(
+        error.kind, error.message, at: "record \(record.id.text), \(error.place)", remedy: error.remedy)
+    }
   }
 
   /// Deletes records; ids that are not there are fine.

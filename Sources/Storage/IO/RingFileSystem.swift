@@ -33,12 +33,13 @@ public struct RingFileSystem: FileSystem {
     if options.contains(.exclusive) { flags |= O_EXCL }
     if options.contains(.truncate) { flags |= O_TRUNC }
     let isDirect = options.contains(.direct)
+    let mode: mode_t = options.contains(.secret) ? 0o600 : 0o666
     var number = try await withPath(path) {
-      await ring.perform(RingEntry.open($0, isDirect ? flags | O_DIRECT : flags, mode: 0o666))
+      await ring.perform(RingEntry.open($0, isDirect ? flags | O_DIRECT : flags, mode: mode))
     }
     if number == -EINVAL && isDirect {
       number = try await withPath(path) {
-        await ring.perform(RingEntry.open($0, flags & ~O_EXCL, mode: 0o666))
+        await ring.perform(RingEntry.open($0, flags & ~O_EXCL, mode: mode))
       }
     }
     guard number >= 0 else { throw RoostError.system(-number, "open the file", at: path) }

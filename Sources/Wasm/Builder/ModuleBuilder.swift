@@ -59,6 +59,20 @@ public struct ModuleBuilder: Sendable {
     guard written == bytes.count, closed == 0 else { throw RoostError.system("cannot be written", output) }
   }
 
+  /// The module with a section that says which model it carries (`spec/modules.md`).
+  /// - Parameter modelDigest: the SHA-256 of the model file, 32 bytes.
+  public static func noting(modelDigest: [UInt8], in module: [UInt8]) -> [UInt8] {
+    precondition(modelDigest.count == 32)
+    var section = ByteWriter()
+    section.string(ModuleBinary.modelSection)
+    section.raw(modelDigest)
+    var writer = ByteWriter()
+    writer.raw(module)
+    writer.u8(0)
+    writer.blob(section.bytes)
+    return writer.bytes
+  }
+
   // Bulk memory and SIMD are part of what every guest may use (spec/wasm-abi.md, "Features").
   private func compileC(
     _ sources: [String], into folder: TemporaryFolder, as objects: [String], _ flags: [String] = []

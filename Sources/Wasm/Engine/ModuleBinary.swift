@@ -54,6 +54,8 @@ struct ModuleBinary {
   private(set) var memoryCount = 0
   /// Initial size of the memory in bytes.
   private(set) var memoryBytes = 0
+  /// SHA-256 of the model that the module carries, from its section `roost.model`.
+  private(set) var modelDigest: [UInt8]?
 
   private var types: [FunctionType] = []
   /// Type index of each function, imported ones first.
@@ -86,6 +88,7 @@ struct ModuleBinary {
       }
       let end = reader.offset + size
       switch section {
+      case 0: try readCustom(&reader, end: end)
       case 1: try readTypes(&reader)
       case 2: try readImports(&reader)
       case 3: try readFunctions(&reader)
@@ -98,6 +101,25 @@ struct ModuleBinary {
         throw RoostError(
           .corrupted, "section \(section) does not end where it says", at: "byte \(reader.offset)")
       }
+    }
+  }
+
+  /// Where `ModuleBuilder` notes which model it has put into the module.
+  static let modelSection = "roost.model"
+
+  private mutating func readCustom(_ reader: inout ByteReader, end: Int) throws(RoostError) {
+    let name = try name(&reader)
+    guard reader.offset <= end else {
+      throw RoostError(.corrupted, "the name of a section is longer than it", at: "byte \(reader.offset)")
+    }
+    if name == ModuleBinary.modelSection {
+      guard end - reader.offset == 32, modelDigest == nil else {
+        throw RoostError(
+          .corrupted, "section \(name) must be there once and hold 32 bytes", at: "byte \(reader.offset)")
+      }
+      modelDigest = try reader.array(32)
+    } else {
+      try reader.skip(end - reader.offset)
     }
   }
 

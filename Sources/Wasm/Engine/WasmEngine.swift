@@ -26,6 +26,8 @@ public final class WasmEngine: @unchecked Sendable {
   let linker: OpaquePointer
   let ticker: EpochTicker
   let log: WasmLog
+  /// Address space of each guest memory, in bytes; compiled code relies on it.
+  let memoryReservation: UInt64
   /// Idle embedders of all modules; each `WasmModule` takes its own out when it goes away.
   let embedders: InstancePool
   private let instances = Atomic<Int>(0)
@@ -40,7 +42,8 @@ public final class WasmEngine: @unchecked Sendable {
     }
     WasmEngine.configure(config, limits: limits)
     WasmEngine.configurePool(pool, limits: limits)
-    wasmtime_config_memory_reservation_set(config, try WasmEngine.reservation(limits: limits))
+    memoryReservation = try WasmEngine.reservation(limits: limits)
+    wasmtime_config_memory_reservation_set(config, memoryReservation)
     wasmtime_config_memory_guard_size_set(config, WasmEngine.guardBytes)
     wasmtime_pooling_allocation_strategy_set(config, pool)
     wasmtime_pooling_allocation_config_delete(pool)
@@ -99,7 +102,7 @@ public final class WasmEngine: @unchecked Sendable {
     wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, min(instances, 16))
   }
 
-  private static let guardBytes: UInt64 = 32 << 20
+  static let guardBytes: UInt64 = 32 << 20
 
   /// Address space per memory. With 4 GiB and guards, compiled code needs no bounds checks; where the
   /// process cannot have that (39-bit kernels, `ulimit -v`), it takes just the memory limit, with checks.
@@ -116,54 +119,6 @@ public final class WasmEngine: @unchecked Sendable {
     throw RoostError(
       .unavailable, "no address space for \(limits.instancesMax) guest memories", at: "wasm engine",
       remedy: "raise `ulimit -v`, or lower the number of instances or their memory")
-  }
-
-  /// Compiles and checks a module; takes about a second per megabyte of code, on the calling thread.
-  ///
-  /// - Parameter state: what guests with the key-value capability find by key; as limited as a payload.
-  ///
-  /// Throws `.invalidArgument` when the bytes are not a module that keeps the guest ABI, `.limitExceeded`
-  /// when it is too big, `.moduleFailed` when its own start-up code fails, `.overloaded` when too many
-  /// instances are alive.
-  public func compile(
-    _ bytes: [UInt8], name: String, capabilities: WasmCapabilities = .usual, state: Payload = Payload()
-  ) throws(RoostError) -> WasmModule {
-    try validateName(name, what: "module")
-    guard bytes.count <= limits.moduleBytesMax else {
-      throw RoostError(
-        .limitExceeded, "module '\(name)' has \(bytes.count) bytes, the limit is \(limits.moduleBytesMax)",
-        at: "module \(name)")
-    }
-    func invalid(_ text: String, _ place: String) -> RoostError {
-      RoostError(
-        .invalidArgument, "module '\(name)' is not valid WebAssembly: \(text)", at: place,
-        remedy: "build it with `roost module build`, see spec/wasm-abi.md")
-    }
-    let binary: ModuleBinary
-    do {
-      binary = try ModuleBinary(bytes)
-    } catch {
-      throw invalid(error.message, error.place)
-    }
-    let (kind, exports) = try GuestABI.check(binary, module: name, limits: limits)
-
-    var module: OpaquePointer?
-    let error = bytes.withUnsafeBufferPointer { raw in
-      raw.baseAddress.flatMap { wasmtime_module_new(engine, $0, raw.count, &module) }
-    }
-    if let error { throw invalid(WasmtimeFailure(error: error).text, "module \(name)") }
-    guard let module else { throw invalid("no bytes", "module \(name)") }
-    defer { wasmtime_module_delete(module) }
-
-    var template: OpaquePointer?
-    if let error = wasmtime_linker_instantiate_pre(linker, module, &template) {
-      throw invalid(WasmtimeFailure(error: error).text, "module \(name)")
-    }
-    guard let template else { throw invalid("it cannot be linked", "module \(name)") }
-    return try WasmModule(
-      code: ModuleCode(
-        engine: self, template: template, name: name, kind: kind, exports: exports,
-        capabilities: capabilities, state: state.fields.isEmpty ? .empty : GuestState(state)))
   }
 
   /// Counts an instance in, at the cost of an idle one if need be; throws `.overloaded` when there are as

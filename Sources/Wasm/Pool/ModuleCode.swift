@@ -14,11 +14,12 @@ final class ModuleCode: @unchecked Sendable {
   let exports: Set<String>
   let capabilities: WasmCapabilities
   let state: GuestState
+  let meter: WasmMeter
 
   /// Takes ownership of `template`.
   init(
     engine: WasmEngine, template: OpaquePointer, name: String, kind: WasmModuleKind, exports: Set<String>,
-    capabilities: WasmCapabilities, state: GuestState
+    capabilities: WasmCapabilities, state: GuestState, meter: WasmMeter
   ) {
     self.engine = engine
     self.template = template
@@ -27,11 +28,13 @@ final class ModuleCode: @unchecked Sendable {
     self.exports = exports
     self.capabilities = capabilities
     self.state = state
+    self.meter = meter
   }
 
   deinit { wasmtime_instance_pre_delete(template) }
 
   func failure(_ message: String, remedy: String = "") -> RoostError {
-    RoostError(.moduleFailed, "module '\(name)' \(message)", at: "module \(name)", remedy: remedy)
+    meter.failures.add(1, ordering: .relaxed)
+    return RoostError(.moduleFailed, "module '\(name)' \(message)", at: "module \(name)", remedy: remedy)
   }
 }

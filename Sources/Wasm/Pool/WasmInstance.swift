@@ -134,9 +134,15 @@ final class WasmInstance: @unchecked Sendable {
     owner.host.log.linesLeft = code.engine.limits.logLinesPerCallMax
     wasmtime_context_set_epoch_deadline(context, owner.deadline.begin(milliseconds: deadlineMs))
     var trap: OpaquePointer?
+    let meter = code.meter
+    let start = WasmMeter.now()
     let error = body(&trap)
+    let now = WasmMeter.now()
+    meter.nanos.add(now - start, ordering: .relaxed)
+    if meter.budget.isBounded { meter.budget.spend(now - start, now: now) }
     if let error {
       isBroken = true
+      if owner.deadline.hasPassed { meter.deadlineMisses.add(1, ordering: .relaxed) }
       throw WasmtimeFailure(error: error, isDeadline: owner.deadline.hasPassed)
     }
     if let trap {
@@ -206,6 +212,15 @@ final class WasmInstance: @unchecked Sendable {
       case .transform: GuestABI.transform
       case .embedder: asBytes ? GuestABI.embedBytes : GuestABI.embed
       }
+    let meter = code.meter
+    if meter.budget.isBounded, !meter.budget.admits(now: WasmMeter.now()) {
+      throw RoostError(
+        .overloaded, "module '\(code.name)' has used up its share of the processors",
+        at: "module \(code.name)",
+        remedy: "try again shortly, or raise its share with `roost module quota`")
+    }
+    meter.calls.add(1, ordering: .relaxed)
+    meter.items.add(UInt64(count), ordering: .relaxed)
     slots[0].i32 = Int32(bitPattern: input)
     slots[1].i32 = Int32(count)
     slots[2].i32 = Int32(bitPattern: output)

@@ -152,27 +152,6 @@ extension Client {
     return answer
   }
 
-  // MARK: Modules
-
-  /// Publishes a WebAssembly module under a name, replacing what was there.
-  @discardableResult
-  public func publishModule(
-    _ name: String, bytes: [UInt8], options: CallOptions = CallOptions()
-  ) async throws(RoostError) -> ModuleDescription {
-    try validateName(name, what: "module")
-    let response = try await call(.publishModule(PublishModuleRequest(name: name, bytes: bytes)), options)
-    guard case .publishModule(let module) = response else { throw unexpected(response) }
-    return module
-  }
-
-  public func listModules(options: CallOptions = CallOptions()) async throws(RoostError)
-    -> [ModuleDescription]
-  {
-    let response = try await call(.listModules, options)
-    guard case .listModules(let modules) = response else { throw unexpected(response) }
-    return modules
-  }
-
   // MARK: Administration
 
   /// Statistics by name: of a collection, or of the whole node.

@@ -22,6 +22,8 @@ package enum Opcode: UInt8, Sendable, CaseIterable {
   case facet = 0x26
   case publishModule = 0x30
   case listModules = 0x31
+  case inspectModule = 0x32
+  case changeModule = 0x33
   case stats = 0x40
   case flush = 0x41
   case compact = 0x42

@@ -11,6 +11,8 @@ package protocol RequestHandler: Sendable {
 /// What a handler may want to know about a request beside its message.
 package struct RequestContext: Sendable {
   package let peer: String
+  /// As the client gave it; unique among the requests in flight on the connection.
+  package let requestID: UInt32
   /// On the monotonic clock. When it passes, the task is cancelled and the client is answered.
   package let deadlineNanos: UInt64
   package let trace: TraceContext?
@@ -19,10 +21,11 @@ package struct RequestContext: Sendable {
   package let parts: ReplyParts?
 
   package init(
-    peer: String, deadlineNanos: UInt64, trace: TraceContext? = nil, idempotencyKey: IdempotencyKey? = nil,
-    parts: ReplyParts? = nil
+    peer: String, requestID: UInt32 = 0, deadlineNanos: UInt64, trace: TraceContext? = nil,
+    idempotencyKey: IdempotencyKey? = nil, parts: ReplyParts? = nil
   ) {
     self.peer = peer
+    self.requestID = requestID
     self.deadlineNanos = deadlineNanos
     self.trace = trace
     self.idempotencyKey = idempotencyKey

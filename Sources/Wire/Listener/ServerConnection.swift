@@ -294,7 +294,7 @@ package final class ServerConnection: Sendable {
         serial: serial, requestID: header.requestID, streamID: header.streamID, opcode: request.opcode,
         deadlineNanos: deadline)
       let context = RequestContext(
-        peer: connection.peer, deadlineNanos: deadline, trace: trailer.trace,
+        peer: connection.peer, requestID: header.requestID, deadlineNanos: deadline, trace: trailer.trace,
         idempotencyKey: trailer.idempotencyKey,
         parts: inParts ? ReplyParts(call: call, connection: self) : nil)
       let task = Task.immediate(executorPreference: executor) {

@@ -22,7 +22,7 @@ extension RoostError {
   }
 
   /// Texts can quote what the user sent, so they may be long.
-  private static func clipped(_ text: String) -> String {
+  static func clipped(_ text: String) -> String {
     guard text.utf8.count > textBytesMax else { return text }
     var clipped = ""
     var count = 0

@@ -86,7 +86,7 @@ extension SearchQuery {
     var module: ModuleCall?
     if flags.contains(.module) {
       module = ModuleCall(
-        module: try body.fixed.string("module name", atMost: Limits.nameBytesMax),
+        module: try body.fixed.string("module name", atMost: ModuleSelector.bytesMax),
         parameters: try body.payload())
     }
     var excluded: [RecordID] = []
@@ -107,7 +107,7 @@ extension SearchQuery {
     }
     var score: ScoreCall?
     if flags.contains(.score) {
-      let module = try body.fixed.string("module name", atMost: Limits.nameBytesMax)
+      let module = try body.fixed.string("module name", atMost: ModuleSelector.bytesMax)
       let parameters = try body.payload()
       let weight = try body.fixed.f32()
       let candidates = try body.fixed.count("candidates", atMost: Limits.kMax)

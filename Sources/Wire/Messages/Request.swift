@@ -17,6 +17,8 @@ package enum Request: Sendable, Equatable {
   case facet(FacetRequest)
   case publishModule(PublishModuleRequest)
   case listModules
+  case inspectModule(ModuleRequest)
+  case changeModule(ChangeModuleRequest)
   case stats(StatsRequest)
   case flush(CollectionRequest)
   case compact(CollectionRequest)
@@ -39,6 +41,8 @@ package enum Request: Sendable, Equatable {
     case .facet: .facet
     case .publishModule: .publishModule
     case .listModules: .listModules
+    case .inspectModule: .inspectModule
+    case .changeModule: .changeModule
     case .stats: .stats
     case .flush: .flush
     case .compact: .compact
@@ -50,7 +54,7 @@ package enum Request: Sendable, Equatable {
   /// Whether sending it twice does what sending it once does. Writes carry an idempotency key.
   package var isIdempotent: Bool {
     switch self {
-    case .createCollection, .dropCollection, .compact, .backup: false
+    case .createCollection, .dropCollection, .changeModule, .compact, .backup: false
     default: true
     }
   }
@@ -68,6 +72,8 @@ package enum Request: Sendable, Equatable {
     case .count(let message): message.encode(into: &body)
     case .facet(let message): message.encode(into: &body)
     case .publishModule(let message): message.encode(into: &body)
+    case .inspectModule(let message): message.encode(into: &body)
+    case .changeModule(let message): message.encode(into: &body)
     case .stats(let message): message.encode(into: &body)
     case .backup(let message): message.encode(into: &body)
     case .verify(let message): message.encode(into: &body)
@@ -107,6 +113,8 @@ package enum Request: Sendable, Equatable {
     case .facet: self = .facet(try FacetRequest(from: &body))
     case .publishModule: self = .publishModule(try PublishModuleRequest(from: &body))
     case .listModules: self = .listModules
+    case .inspectModule: self = .inspectModule(try ModuleRequest(from: &body))
+    case .changeModule: self = .changeModule(try ChangeModuleRequest(from: &body))
     case .stats: self = .stats(try StatsRequest(from: &body))
     case .flush: self = .flush(try CollectionRequest(from: &body))
     case .compact: self = .compact(try CollectionRequest(from: &body))

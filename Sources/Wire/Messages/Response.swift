@@ -18,7 +18,10 @@ package enum Response: Sendable, Equatable {
   case count(UInt64)
   case facet(FacetOutcome)
   case publishModule(ModuleDescription)
-  case listModules([ModuleDescription])
+  case listModules([ModuleStatus])
+  case inspectModule(ModuleStatus)
+  /// Nil when the module is gone.
+  case changeModule(ModuleStatus?)
   /// Names and numbers; new ones may come with every release.
   case stats(Payload)
   case flush
@@ -44,6 +47,8 @@ package enum Response: Sendable, Equatable {
     case .facet: .facet
     case .publishModule: .publishModule
     case .listModules: .listModules
+    case .inspectModule: .inspectModule
+    case .changeModule: .changeModule
     case .stats: .stats
     case .flush: .flush
     case .compact: .compact
@@ -71,6 +76,10 @@ package enum Response: Sendable, Equatable {
     case .listModules(let modules):
       body.bytes.count(modules.count)
       for module in modules { module.encode(into: &body) }
+    case .inspectModule(let module): module.encode(into: &body)
+    case .changeModule(let module):
+      body.bytes.u8(module == nil ? 0 : 1)
+      module?.encode(into: &body)
     case .stats(let payload): payload.encode(into: &body.bytes)
     case .verify(let answer): answer.encode(into: &body)
     }
@@ -125,8 +134,10 @@ package enum Response: Sendable, Equatable {
     case .listModules:
       self = .listModules(
         try body.list("module count", atMost: Response.modulesMax) { (body) throws(RoostError) in
-          try ModuleDescription(from: &body)
+          try ModuleStatus(from: &body)
         })
+    case .inspectModule: self = .inspectModule(try ModuleStatus(from: &body))
+    case .changeModule: self = .changeModule(try body.flag("module") ? try ModuleStatus(from: &body) : nil)
     case .stats: self = .stats(try body.payload())
     case .flush: self = .flush
     case .compact: self = .compact

@@ -38,14 +38,16 @@ public struct Coverage: Sendable, Equatable {
   public var isFull: Bool { shardsAnswered == shardsTotal }
 }
 
-/// A module that took part in an answer and the digest of the version that did.
+/// A module that took part in an answer, and the version that did.
 public struct ModuleVersion: Sendable, Hashable {
   public var name: String
+  public var version: UInt32
   /// SHA-256 of the module's bytes, 64 hexadecimal digits.
   public var sha256: String
 
-  public init(name: String, sha256: String) {
+  public init(name: String, version: UInt32, sha256: String) {
     self.name = name
+    self.version = version
     self.sha256 = sha256
   }
 }
@@ -82,6 +84,7 @@ package struct SearchResponse: Sendable, Equatable {
     body.bytes.count(modules.count)
     for module in modules {
       body.bytes.string(module.name)
+      body.bytes.u32(module.version)
       body.bytes.string(module.sha256)
     }
     body.bytes.u32(coverage.shardsAnswered)
@@ -103,6 +106,7 @@ package struct SearchResponse: Sendable, Equatable {
     modules = try body.list("module count", atMost: Limits.batchQueriesMax) { (body) throws(RoostError) in
       ModuleVersion(
         name: try body.fixed.string("module name", atMost: Limits.nameBytesMax),
+        version: try body.fixed.u32(),
         sha256: try body.fixed.string("digest", atMost: 64))
     }
     coverage = Coverage(shardsAnswered: try body.fixed.u32(), shardsTotal: try body.fixed.u32())

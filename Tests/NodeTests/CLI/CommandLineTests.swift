@@ -359,7 +359,12 @@ import Testing
       ["serve"], ["create"], ["drop"], ["list"], ["stats"], ["import"], ["export"], ["put"], ["get"],
       ["delete"],
       ["scan"], ["count"], ["facet"], ["search"], ["flush"], ["compact"], ["verify"], ["backup"], ["restore"],
-      ["module", "build"], ["module", "publish"], ["module", "list"],
+      ["module", "build"], ["module", "sign"], ["module", "publish"], ["module", "list"],
+      ["module", "inspect"],
+      ["module", "pin"], ["module", "unpin"], ["module", "rollback"], ["module", "canary"],
+      ["module", "promote"], ["module", "delete"], ["module", "grant"], ["module", "quota"],
+      ["module", "state"],
+      ["key", "generate"], ["key", "show"],
     ]
     for command in commands {
       let run = try await RoostProcess.run(command + ["--help"])

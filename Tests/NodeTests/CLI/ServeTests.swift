@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Testing
+import Wasm
 
 @Suite struct ServeTests {
   @Test(arguments: [SIGTERM, SIGINT]) func stopsInGoodOrderAndRemembers(_ signal: Int32) async throws {
@@ -128,7 +129,7 @@ import Testing
       ["module", "build", String(source), "-o", "below.wasm", "--json"], folder: node.folder)
     #expect(try built.json()["kind"] == .string("filter"))
     #expect(try await node.json("module", "publish", "below", "below.wasm")["name"] == .string("below"))
-    #expect(try await node.roost("module", "list").out.contains("below  filter"))
+    #expect(try await node.roost("module", "list").out.contains("below  filter        1"))
     #expect(try await node.roost("create", "pts", "-d", "2").code == 0)
     let lines = (1...20).map { "{\"id\":\($0),\"vector\":[\($0),1],\"payload\":{\"size\":\($0)}}" }
     #expect(try await node.roost("import", "pts", "-", input: lines.joined(separator: "\n")).code == 0)
@@ -137,5 +138,49 @@ import Testing
       "--param", "max=9", "--json")
     guard case .array(let hits)? = try parameters.json()["hits"] else { return }
     #expect(hits.compactMap { $0["id"]?.text } == ["9", "8"], "\(parameters.out) \(parameters.error)")
+    #expect(try parameters.json()["modules"]?.text.contains(#""version":1"#) == true)
+    let people = try await node.roost("search", "pts", "--vector", "[1,1]", "--module", "below@1")
+    #expect(people.out.contains("served by below version 1 ("), "\(people.out) \(people.error)")
+  }
+
+  @Test func signedModulesAlone() async throws {
+    let node = try ServeProcess()
+    let wasm = try WatText.assemble(
+      """
+      (module (memory (export "memory") 2)
+        (func (export "roost_abi") (result i32) (i32.const 1))
+        (func (export "roost_buffer") (param i32) (result i32) (i32.const 65536))
+        (func (export "roost_filter") (param i32 i32 i32) (result i32) (local.get 1)))
+      """)
+    try node.write("m.wasm", wasm)
+    func local(_ arguments: String...) async throws -> RoostRun {
+      try await RoostProcess.run(arguments, folder: node.folder)
+    }
+    let made = try await local("key", "generate", "a.key", "--json")
+    let key = try made.json()["public_key"]
+    #expect(try await local("key", "show", "a.key", "--json").json()["public_key"] == key)
+    #expect(try await local("key", "generate", "a.key").code == 3)
+    let mode = try FileManager.default.attributesOfItem(atPath: node.folder + "/a.key")[.posixPermissions]
+    #expect(mode as? Int == 0o600)
+    #expect(try await local("key", "generate", "b.key").code == 0)
+    let config = "[serve]\nrequire-signature = true\ntrusted-keys = [\"a.key.pub\"]\n"
+    try config.write(toFile: node.folder + "/roost.toml", atomically: true, encoding: .utf8)
+    try await node.start(["--config", "roost.toml"])
+    let unsigned = try await node.roost("module", "publish", "m", "m.wasm")
+    #expect(unsigned.code == 77 && unsigned.error.contains("hint: sign it"), "\(unsigned.error)")
+    #expect(try await local("module", "sign", "m", "m.wasm", "--key", "b.key").code == 0)
+    #expect(try await node.roost("module", "publish", "m", "m.wasm").code == 77)
+    #expect(try await node.roost("module", "publish", "n", "m.wasm").code == 64)
+    #expect(try await local("module", "sign", "m", "m.wasm", "--key", "a.key").code == 0)
+    #expect(try await node.json("module", "publish", "m", "m.wasm")["signer"] == key)
+    #expect(
+      try await node.json("module", "publish", "n", "m.wasm", "--key", "a.key")["version"] == .number("1"))
+    let inspect = try await node.roost("module", "inspect", "m").out
+    #expect(inspect.contains("current   version 1") && inspect.contains("ed25519:"), "\(inspect)")
+    #expect(try await node.json("module", "grant", "m", "--none")["grants"] == .array([]))
+    #expect(try await node.roost("module", "grant", "m", "flying").code == 64)
+    #expect(try await node.json("module", "delete", "n", "--all")["deleted"] == .string("n"))
+    #expect(try await node.roost("module", "rollback", "m").code == 64)
+    #expect(try await node.roost("module", "pin", "m", "9").code == 2)
   }
 }

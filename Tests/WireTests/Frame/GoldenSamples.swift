@@ -58,8 +58,23 @@ enum GoldenSamples {
   ])
   static let version = Version(time: 0x0123_4567_89ab_cdef, node: 7)
   static let digest = String(repeating: "0123456789abcdef", count: 4)
+  static let signature = ModuleSignature(key: Array(0..<32), signature: Array(64..<128))
   static let module = ModuleDescription(
-    name: "ngrams", kind: .embedder, byteCount: 7168, sha256: digest, exports: ["embed", "memory"])
+    name: "ngrams", version: 2, kind: .embedder, byteCount: 7168, sha256: digest,
+    exports: ["embed", "memory"],
+    publishedMs: 1_700_000_000_000)
+  static let modules = [
+    ModuleStatus(name: "ngrams", versions: [module], current: 2, grants: ["log", "tensor"]),
+    ModuleStatus(
+      name: "cheap",
+      versions: [
+        ModuleDescription(
+          name: "cheap", version: 3, kind: .filter, byteCount: 9, sha256: digest, modelSHA256: digest,
+          exports: [], signer: "ed25519:00", publishedMs: 1, failure: "damaged")
+      ], current: nil, previous: [1, 2], canary: ModuleCanary(version: 3, percent: 5), isPinned: true,
+      quota: ModuleQuota(calls: 4, cpuPercent: 25), state: Payload(["rate": .double(0.5)]),
+      metrics: Payload(["calls": .int(7)])),
+  ]
   static let trailer = Trailer(
     trace: TraceContext(traceHigh: 1, traceLow: 2, span: 3, flags: 1),
     idempotencyKey: IdempotencyKey(high: 4, low: 5))
@@ -211,6 +226,30 @@ enum GoldenSamples {
     ("count", .count(CountRequest(collection: "books", filter: nil))),
     ("count-filtered", .count(CountRequest(collection: "books", filter: places))),
     ("publish-module", .publishModule(PublishModuleRequest(name: "ngrams", bytes: [0, 0x61, 0x73, 0x6d]))),
+    (
+      "publish-module-signed",
+      .publishModule(
+        PublishModuleRequest(
+          name: "cheap", bytes: [0, 0x61, 0x73, 0x6d], signature: signature, placement: .canary(percent: 5)))
+    ),
+    ("inspect-module", .inspectModule(ModuleRequest(name: "ngrams"))),
+    ("change-module-pin", .changeModule(ChangeModuleRequest(name: "ngrams", change: .pin(.number(2))))),
+    (
+      "change-module-canary",
+      .changeModule(ChangeModuleRequest(name: "cheap", change: .canary(.digest("01234567"), percent: 5)))
+    ),
+    ("change-module-delete", .changeModule(ChangeModuleRequest(name: "cheap", change: .delete(nil)))),
+    ("change-module-grant", .changeModule(ChangeModuleRequest(name: "cheap", change: .grant(["log"])))),
+    (
+      "change-module-state",
+      .changeModule(
+        ChangeModuleRequest(name: "cheap", change: .state(Payload(["rate": .double(0.5)]))))
+    ),
+    (
+      "change-module-quota",
+      .changeModule(
+        ChangeModuleRequest(name: "cheap", change: .quota(ModuleQuota(calls: 4, cpuPercent: 25))))
+    ),
     ("list-modules", .listModules),
     ("stats", .stats(StatsRequest(collection: "books"))),
     ("stats-node", .stats(StatsRequest(collection: nil))),
@@ -259,7 +298,7 @@ enum GoldenSamples {
               SearchHit(id: .number(1), distance: 0.25, payload: payload),
               SearchHit(id: .key("a"), distance: 1.5, score: -0.5, vector: vector),
             ], [],
-          ], modules: [ModuleVersion(name: "cheap", sha256: digest)],
+          ], modules: [ModuleVersion(name: "cheap", version: 3, sha256: digest)],
           coverage: Coverage(shardsAnswered: 1, shardsTotal: 1),
           explanations: [
             nil,
@@ -315,7 +354,10 @@ enum GoldenSamples {
     ),
     ("count", .count(3)),
     ("publish-module", .publishModule(module)),
-    ("list-modules", .listModules([module])),
+    ("list-modules", .listModules(modules)),
+    ("inspect-module", .inspectModule(modules[0])),
+    ("change-module", .changeModule(modules[1])),
+    ("change-module-gone", .changeModule(nil)),
     ("stats", .stats(Payload(["records": .int(3)]))),
     (
       "verify",

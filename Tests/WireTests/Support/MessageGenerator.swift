@@ -218,8 +218,60 @@ struct MessageGenerator {
 
   mutating func module() -> ModuleDescription {
     ModuleDescription(
-      name: name(), kind: ModuleKind.allCases[below(ModuleKind.allCases.count)], byteCount: random.next(),
-      sha256: String(repeating: "a", count: 64), exports: list(upTo: 4) { $0.text() })
+      name: name(), version: UInt32(below(100)), kind: ModuleKind.allCases[below(ModuleKind.allCases.count)],
+      byteCount: random.next(), sha256: String(repeating: "a", count: 64), modelSHA256: maybe { $0.name() },
+      exports: list(upTo: 4) { $0.text() }, signer: maybe { $0.name() }, publishedMs: random.next(),
+      failure: maybe { $0.text() })
+  }
+
+  mutating func signature() -> ModuleSignature {
+    ModuleSignature(
+      key: (0..<32).map { _ in UInt8(below(256)) }, signature: (0..<64).map { _ in UInt8(below(256)) })
+  }
+
+  mutating func quota() -> ModuleQuota {
+    ModuleQuota(calls: UInt16(below(1 << 16)), cpuPercent: UInt8(below(100) + 1))
+  }
+
+  mutating func moduleStatus() -> ModuleStatus {
+    ModuleStatus(
+      name: name(), versions: list(upTo: 3) { $0.module() }, current: maybe { UInt32($0.below(9) + 1) },
+      previous: list(upTo: 3) { UInt32($0.below(9)) },
+      canary: maybe { ModuleCanary(version: UInt32($0.below(9)), percent: UInt8($0.below(100) + 1)) },
+      isPinned: flip(), grants: list(upTo: 3) { $0.name() }, quota: quota(), state: payload(),
+      metrics: payload())
+  }
+
+  mutating func moduleVersion() -> ModuleSelector.Choice {
+    switch below(4) {
+    case 0: .current
+    case 1: .canary
+    case 2: .number(UInt32(below(9_999_999) + 1))
+    default: .digest("0123abcd")
+    }
+  }
+
+  mutating func moduleChange() -> ModuleChange {
+    switch below(10) {
+    case 0: .pin(maybe { $0.moduleVersion() })
+    case 1: .unpin
+    case 2: .rollBack
+    case 3: .canary(moduleVersion(), percent: UInt8(below(100) + 1))
+    case 4: .endCanary
+    case 5: .promote
+    case 6: .delete(maybe { $0.moduleVersion() })
+    case 7: .grant(list(upTo: 3) { $0.name() })
+    case 8: .quota(quota())
+    default: .state(payload())
+    }
+  }
+
+  mutating func placement() -> ModulePlacement {
+    switch below(3) {
+    case 0: .current
+    case 1: .staged
+    default: .canary(percent: UInt8(below(100) + 1))
+    }
   }
 
   mutating func error() -> RoostError {
@@ -274,7 +326,12 @@ struct MessageGenerator {
           query: FacetQuery(list(upTo: 4) { $0.facet() }, filter: maybe { $0.filter() })))
     case .count: .count(CountRequest(collection: name(), filter: maybe { $0.filter() }))
     case .publishModule:
-      .publishModule(PublishModuleRequest(name: name(), bytes: list(upTo: 300) { UInt8($0.below(256)) }))
+      .publishModule(
+        PublishModuleRequest(
+          name: name(), bytes: list(upTo: 300) { UInt8($0.below(256)) }, signature: maybe { $0.signature() },
+          placement: placement()))
+    case .inspectModule: .inspectModule(ModuleRequest(name: name()))
+    case .changeModule: .changeModule(ChangeModuleRequest(name: name(), change: moduleChange()))
     case .stats: .stats(StatsRequest(collection: maybe { $0.name() }))
     case .backup: .backup(BackupRequest(collection: name(), directory: text(upTo: 50)))
     case .dropCollection: .dropCollection(CollectionRequest(collection: name()))
@@ -311,14 +368,18 @@ struct MessageGenerator {
       .search(
         SearchResponse(
           firstQuery: UInt32(below(1000)), hits: list(upTo: 3) { $0.list(upTo: 4) { $0.hit() } },
-          modules: list(upTo: 2) { ModuleVersion(name: $0.name(), sha256: $0.name()) },
+          modules: list(upTo: 2) {
+            ModuleVersion(name: $0.name(), version: UInt32($0.below(99)), sha256: $0.name())
+          },
           coverage: Coverage(shardsAnswered: UInt32(below(9)), shardsTotal: UInt32(below(9))),
           explanations: []
         ).explained(by: &self))
     case .scan: .scan(ScanPage(records: list(upTo: 4) { $0.record() }, next: maybe { $0.cursor() }))
     case .facet: .facet(FacetOutcome(matched: below(1 << 40), answers: list(upTo: 4) { $0.facetAnswer() }))
     case .publishModule: .publishModule(module())
-    case .listModules: .listModules(list(upTo: 4) { $0.module() })
+    case .listModules: .listModules(list(upTo: 4) { $0.moduleStatus() })
+    case .inspectModule: .inspectModule(moduleStatus())
+    case .changeModule: .changeModule(maybe { $0.moduleStatus() })
     case .stats: .stats(payload())
     case .verify:
       .verify(

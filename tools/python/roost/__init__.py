@@ -18,8 +18,8 @@ from .filters import write_filter
 from .frames import COMPRESSED, ERROR, MORE, REPLY, check_body, crc32c, frame, parse_header
 from .reader import Reader
 from .replies import read_reply
-from .requests import (write_facet, write_hello, write_ids, write_point, write_put, write_query, write_scan, write_schema,
-                       write_search)
+from .requests import (write_change, write_facet, write_hello, write_ids, write_point, write_publish, write_put,
+                       write_query, write_scan, write_schema, write_search)
 from .values import Datetime, Geo, Vector
 from .writer import Writer
 

@@ -7,7 +7,8 @@ import struct
 from .protocol import OPCODES, RoostError
 from .frames import ERROR, MORE, check_body, frame, parse_header
 from .replies import read_reply
-from .requests import write_facet, write_hello, write_ids, write_put, write_scan, write_schema, write_search
+from .requests import (write_change, write_facet, write_hello, write_ids, write_publish, write_put, write_scan,
+                       write_schema, write_search)
 from .writer import Writer
 
 
@@ -105,10 +106,18 @@ class Client:
         return parts[0]["explanations"][0]
 
     def search_many(self, collection, queries):
-        hits = []
+        """The hits of many queries, answered together."""
+        return self.answer(collection, queries)["hits"]
+
+    def answer(self, collection, queries):
+        """Many queries, answered together: {"hits": for each query, "modules": [(name, version, SHA-256)] that served,
+        "shards_answered", "shards"}."""
+        answer = {"hits": [], "modules": []}
         for part in self._parts("search", lambda w: write_search(w, collection, queries), in_parts=True):
-            hits += part["hits"]
-        return hits
+            answer["hits"] += part["hits"]
+            answer["modules"] += [module for module in part["modules"] if module not in answer["modules"]]
+            answer["shards_answered"], answer["shards"] = part["shards_answered"], part["shards"]
+        return answer
 
     def scan(self, collection, after=None, limit=(1 << 64) - 1, **options):
         """Records in ascending order of their ids, or of a field (order_by="year", descending=True); see
@@ -131,11 +140,20 @@ class Client:
         answer is {"distinct", "top": [(value, count)]} or {"count", "least", "greatest", "histogram"}."""
         return self._call("facet", lambda w: write_facet(w, collection, facets, filter))
 
-    def publish(self, name, module):
-        return self._call("publishModule", lambda w: w.text(name).blob(module))
+    def publish(self, name, module, **placement):
+        """See write_publish: signature, staged, canary."""
+        return self._call("publishModule", lambda w: write_publish(w, name, module, **placement))
 
     def modules(self):
         return self._call("listModules")
+
+    def inspect(self, name):
+        """A module with its versions, what it may use, and its figures."""
+        return self._call("inspectModule", lambda w: w.text(name))
+
+    def change(self, name, change, **arguments):
+        """Changes which versions of a module serve, or what it may use; see write_change."""
+        return self._call("changeModule", lambda w: write_change(w, name, change, **arguments))
 
     def stats(self, collection=None):
         return self._call("stats", lambda w: w.optional(collection, w.text))

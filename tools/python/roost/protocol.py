@@ -4,7 +4,7 @@ OPCODES = {
     "hello": 0x01, "ping": 0x02, "cancel": 0x03, "credit": 0x04, "goAway": 0x05,
     "createCollection": 0x10, "dropCollection": 0x11, "listCollections": 0x12,
     "put": 0x20, "delete": 0x21, "get": 0x22, "search": 0x23, "scan": 0x24, "count": 0x25, "facet": 0x26,
-    "publishModule": 0x30, "listModules": 0x31,
+    "publishModule": 0x30, "listModules": 0x31, "inspectModule": 0x32, "changeModule": 0x33,
     "stats": 0x40, "flush": 0x41, "compact": 0x42, "verify": 0x43, "backup": 0x44,
 }
 KINDS = {
@@ -19,6 +19,8 @@ LAYOUTS = {"fast": 1, "compact": 2}
 LAYOUT_NAMES = {code: name for name, code in LAYOUTS.items()}
 STRATEGIES = {"average-vector": 1, "best-score": 2}
 FEATURE_STREAMS = 2
+# Of a module, in the order of their codes.
+CHANGES = ("pin", "unpin", "rollback", "canary", "end-canary", "promote", "delete", "grant", "quota", "state")
 
 
 class RoostError(Exception):

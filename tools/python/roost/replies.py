@@ -75,7 +75,7 @@ def read_hit(r):
 def read_search(r):
     first = r.unpack("I")[0]
     hits = r.list(lambda: r.list(lambda: read_hit(r)))
-    modules = r.list(lambda: (r.text(), r.text()))
+    modules = r.list(lambda: (r.text(), r.unpack("I")[0], r.text()))
     answered, total = r.unpack("II")
     explanations = r.list(lambda: r.optional(lambda: read_explanation(r)))
     if explanations and len(explanations) != len(hits):
@@ -126,12 +126,29 @@ def read_facet(r):
     return {"matched": r.unpack("Q")[0], "answers": r.list(answer)}
 
 
+MODULE_KINDS = {1: "filter", 2: "embedder", 3: "scorer", 4: "transform"}
+
+
 def read_module(r):
-    name, kind = r.text(), r.u8()
-    if kind not in range(1, 5):
+    name, version, kind = r.text(), *r.unpack("IB")
+    if kind not in MODULE_KINDS:
         raise RoostError("protocolViolation", "unknown module kind", "message")
-    return {"name": name, "kind": ("filter", "embedder", "scorer", "transform")[kind - 1], "bytes": r.unpack("Q")[0],
-            "sha256": r.text(), "exports": r.list(r.text)}
+    return {"name": name, "version": version, "kind": MODULE_KINDS[kind], "bytes": r.unpack("Q")[0],
+            "sha256": r.text(), "model_sha256": r.optional(r.text), "exports": r.list(r.text),
+            "signer": r.optional(r.text), "published_ms": r.unpack("Q")[0], "failure": r.optional(r.text)}
+
+
+def read_module_status(r):
+    module = {"name": r.text(), "versions": r.list(lambda: read_module(r)), "current": r.unpack("I")[0] or None,
+              "previous": r.list(lambda: r.unpack("I")[0])}
+    module["canary"] = r.optional(lambda: dict(zip(("version", "percent"), r.unpack("IB"))))
+    if module["canary"] and not 1 <= module["canary"]["percent"] <= 100:
+        raise RoostError("protocolViolation", "a share outside 1 to 100", "message")
+    module["pinned"], module["grants"] = r.flag(), r.list(r.text)
+    calls, cpu = r.unpack("HB")
+    module["quota"] = {"calls": calls, "cpu_percent": cpu}
+    module["state"], module["metrics"] = r.payload(), r.payload()
+    return module
 
 
 def read_error(r):
@@ -161,7 +178,9 @@ READERS = {
     "count": lambda r: r.unpack("Q")[0],
     "facet": read_facet,
     "publishModule": read_module,
-    "listModules": lambda r: r.list(lambda: read_module(r)),
+    "listModules": lambda r: r.list(lambda: read_module_status(r)),
+    "inspectModule": read_module_status,
+    "changeModule": lambda r: r.optional(lambda: read_module_status(r)),
     "stats": lambda r: r.payload(),
     "flush": lambda r: None,
     "compact": lambda r: None,

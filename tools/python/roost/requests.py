@@ -1,6 +1,6 @@
 """Requests: each function writes the fixed part of one."""
 
-from .protocol import FEATURE_STREAMS, LAYOUTS, METRICS, STRATEGIES, RoostError
+from .protocol import CHANGES, FEATURE_STREAMS, LAYOUTS, METRICS, STRATEGIES, RoostError
 from .frames import BODY_MAX, VERSION
 from .values import ELEMENTS
 
@@ -166,3 +166,34 @@ def write_facet(w, collection, facets, filter=None):
             raise RoostError("invalidArgument", f"unknown facet {kind!r}", "facet")
 
     w.text(collection).list(facets, one).optional(filter, w.filter)
+
+
+def write_publish(w, name, module, signature=None, staged=False, canary=None):
+    """signature: the 32 bytes of the public key and the 64 of the signature; canary: a share of 1 to 100 percent."""
+    w.text(name).blob(module)
+    w.optional(signature, w.raw)
+    if canary is not None:
+        w.pack("BB", 2, canary)
+    else:
+        w.pack("B", 1 if staged else 0)
+
+
+def write_change(w, name, change, version=None, percent=None, grants=(), calls=0, cpu_percent=100,
+                 values=None):
+    """change: "pin" (a version, or what is current), "unpin", "rollback", "canary" (a version and a percent),
+    "end-canary", "promote", "delete" (a version, or all), "grant" (capabilities), "quota" (calls at a time, 0 for no
+    limit, and a share of the processors) or "state" (values by key, for the key-value capability). A version is a number or 8 or more digits of a SHA-256, as text."""
+    w.text(name)
+    if change not in CHANGES:
+        raise RoostError("invalidArgument", f"there is no change {change!r}", "change")
+    w.pack("B", CHANGES.index(change))
+    if change in ("pin", "delete"):
+        w.optional(version, lambda version: w.text(str(version)))
+    elif change == "canary":
+        w.text(str(version)).pack("B", percent)
+    elif change == "grant":
+        w.list(list(grants), w.text)
+    elif change == "quota":
+        w.pack("HB", calls, cpu_percent)
+    elif change == "state":
+        w.payload(values or {})

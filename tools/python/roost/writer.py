@@ -33,6 +33,10 @@ class Writer:
         self.out += data
         return self
 
+    def raw(self, data):
+        self.out += data
+        return self
+
     def text(self, text):
         return self.blob(text.encode())
 

@@ -1,15 +1,18 @@
-// module build, publish, list: user code in WebAssembly.
+// module build: user code in WebAssembly, from source. The other subcommands are in Module*Commands.swift.
 
 import ArgumentParser
 import Core
 import Foundation
+import Node
 import Wasm
-import Wire
 
 struct ModuleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "module", abstract: "Build and publish filters and embedders in WebAssembly.",
-    subcommands: [Build.self, Publish.self, List.self])
+    subcommands: [
+      Build.self, Sign.self, Publish.self, List.self, Inspect.self, Pin.self, Unpin.self, Rollback.self,
+      Canary.self, Promote.self, Delete.self, Grant.self, Quota.self, State.self,
+    ])
 
   struct Build: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -32,7 +35,10 @@ struct ModuleCommand: AsyncParsableCommand {
     func run() async throws {
       let name = URL(fileURLWithPath: source).deletingPathExtension().lastPathComponent
       let target = output ?? name + ".wasm"
-      let bytes = try ModuleBuilder(sdkPath: sdk).build(source, model: model)
+      var bytes = try ModuleBuilder(sdkPath: sdk).build(source, model: model)
+      if let model, let content = FileManager.default.contents(atPath: model) {
+        bytes = ModuleBuilder.noting(modelDigest: Digest(of: [UInt8](content)).bytes, in: bytes)
+      }
       // A module that the node would refuse is refused here, before it is written.
       let module = try WasmEngine().compile(bytes, name: name)
       guard FileManager.default.createFile(atPath: target, contents: Data(bytes)) else {
@@ -46,67 +52,5 @@ struct ModuleCommand: AsyncParsableCommand {
         "built \(target): \(module.kind), \(Figures.bytes(UInt64(bytes.count)))"
           + (module.dimension.map { ", dimension \($0)" } ?? ""))
     }
-  }
-
-  struct Publish: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "publish", abstract: "Give a module to the node under a name, replacing what had it.",
-      discussion: """
-        EXAMPLES
-          roost module publish size-below size-below.wasm
-        """)
-
-    @Argument(help: "The name to call it by.") var name: String
-    @Argument(help: "The .wasm file.") var file: String
-    @OptionGroup var node: NodeOptions
-    @OptionGroup var output: OutputOptions
-
-    func run() async throws {
-      guard let bytes = FileManager.default.contents(atPath: file) else {
-        throw RoostError(
-          .notFound, "cannot read the module", at: file, remedy: "build it with `roost module build`")
-      }
-      guard bytes.count <= Limits.moduleBytesMax else {
-        throw RoostError(
-          .limitExceeded, "module of \(bytes.count) bytes, the limit is \(Limits.moduleBytesMax)", at: file)
-      }
-      let module = try await node.client().publishModule(name, bytes: [UInt8](bytes))
-      try output.printDone(
-        module.json, "published '\(module.name)': \(module.kind.name), \(module.sha256.prefix(12))")
-    }
-  }
-
-  struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "list", abstract: "List the published modules.",
-      discussion: """
-        EXAMPLES
-          roost module list
-        """)
-
-    @OptionGroup var node: NodeOptions
-    @OptionGroup var output: OutputOptions
-
-    func run() async throws {
-      let modules = try await node.client().listModules()
-      try output.print(.object(["modules": .array(modules.map(\.json))])) {
-        guard !modules.isEmpty else { return "no modules; publish one with `roost module publish`" }
-        var table = Table(("name", .left), ("kind", .left), ("size", .right), ("sha256", .left))
-        for module in modules {
-          table.add(
-            module.name, module.kind.name, Figures.bytes(module.byteCount), String(module.sha256.prefix(12)))
-        }
-        return table.text(width: Console.columns)
-      }
-    }
-  }
-}
-
-extension ModuleDescription {
-  fileprivate var json: JSON {
-    .object([
-      "name": .string(name), "kind": .string(kind.name), "bytes": JSON(byteCount), "sha256": .string(sha256),
-      "exports": .array(exports.map { .string($0) }),
-    ])
   }
 }

@@ -77,17 +77,19 @@ struct SearchCommand: AsyncParsableCommand {
     let hits = answer.hits[0]
     try output.print(json(answer, seconds)) {
       let explanation = answer.explanations.first.flatMap { $0 }.map {
-        ExplanationText.table($0, answer.modules)
+        ExplanationText.table($0)
       }
       guard !hits.isEmpty else {
-        return "no records found in \(Figures.seconds(seconds))" + (explanation ?? "")
+        return "no records found in \(Figures.seconds(seconds))" + ModuleText.served(answer.modules)
+          + (explanation ?? "")
       }
       let table = table(hits, fields)
       let coverage = answer.coverage
       let gaps =
         coverage.isFull ? "" : "; only \(coverage.shardsAnswered) of \(coverage.shardsTotal) shards answered"
       return table.text(width: Console.columns)
-        + "\n\(hits.count) records in \(Figures.seconds(seconds))\(gaps)" + (explanation ?? "")
+        + "\n\(hits.count) records in \(Figures.seconds(seconds))\(gaps)"
+        + ModuleText.served(answer.modules) + (explanation ?? "")
     }
   }
 
@@ -120,7 +122,7 @@ struct SearchCommand: AsyncParsableCommand {
           ])
         }),
       "modules": .array(
-        answer.modules.map { .object(["name": .string($0.name), "sha256": .string($0.sha256)]) }),
+        answer.modules.map(\.json)),
       "coverage": .object([
         "shards_answered": JSON(Int(answer.coverage.shardsAnswered)),
         "shards_total": JSON(Int(answer.coverage.shardsTotal)),

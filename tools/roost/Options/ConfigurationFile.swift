@@ -8,7 +8,7 @@ import TOMLKit
 /// silently ignored is worse than none.
 struct ConfigurationFile {
   enum Kind: String {
-    case text, integer, flag
+    case text, integer, flag, texts
   }
 
   /// Every setting that there is.
@@ -35,11 +35,15 @@ struct ConfigurationFile {
     "serve.module-memory": .text,
     "serve.filter-deadline-ms": .integer,
     "serve.embed-deadline-ms": .integer,
+    "serve.require-signature": .flag,
+    "serve.trusted-keys": .texts,
+    "serve.module-grants": .texts,
   ]
 
   private var texts: [String: String] = [:]
   private var integers: [String: Int] = [:]
   private var flags: [String: Bool] = [:]
+  private var lists: [String: [String]] = [:]
 
   func text(_ name: String) -> String? {
     precondition(ConfigurationFile.known[name] == .text)
@@ -54,6 +58,11 @@ struct ConfigurationFile {
   func flag(_ name: String) -> Bool? {
     precondition(ConfigurationFile.known[name] == .flag)
     return flags[name]
+  }
+
+  func texts(_ name: String) -> [String]? {
+    precondition(ConfigurationFile.known[name] == .texts)
+    return lists[name]
   }
 
   /// Reads the file; an empty configuration for nil. Throws `.notFound` or `.invalidArgument`.
@@ -110,6 +119,14 @@ struct ConfigurationFile {
         flags[name] = flag
         return
       }
+    case .texts:
+      if let array = value?.array {
+        let list = array.compactMap(\.string)
+        if list.count == array.count {
+          lists[name] = list
+          return
+        }
+      }
     }
     throw RoostError(.invalidArgument, "'\(name)' must be \(ConfigurationFile.noun(kind))", at: path)
   }
@@ -119,6 +136,7 @@ struct ConfigurationFile {
     case .text: "text in quotes"
     case .integer: "a whole number"
     case .flag: "true or false"
+    case .texts: "a list of texts in quotes"
     }
   }
 

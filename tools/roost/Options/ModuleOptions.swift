@@ -29,7 +29,7 @@ struct ModuleOptions: ParsableArguments {
   var filterCall: ModuleCall? {
     get throws(RoostError) {
       guard let module else { return nil }
-      try validateName(module, what: "module")
+      _ = try ModuleSelector(module)
       return ModuleCall(module: module, parameters: try Payload(arguments: param, of: "--param"))
     }
   }
@@ -37,7 +37,7 @@ struct ModuleOptions: ParsableArguments {
   var scoreCall: ScoreCall? {
     get throws(RoostError) {
       guard let score else { return nil }
-      try validateName(score, what: "module")
+      _ = try ModuleSelector(score)
       return ScoreCall(
         module: score, parameters: try Payload(arguments: scoreParam, of: "--score-param"),
         weight: weight ?? 1, candidates: scored)

@@ -2,9 +2,11 @@
 
 import ArgumentParser
 import Core
+import Foundation
 import Logging
 import Node
 import Storage
+import Wasm
 
 struct ServeOptions: ParsableArguments {
   @Option(
@@ -54,6 +56,16 @@ struct ServeOptions: ParsableArguments {
   @Option(help: "Time of a call of an embedder module, in milliseconds. [default: 1000]")
   var embedDeadlineMs: Int?
 
+  @Option(help: "Take only modules that a trusted key has signed: true or false. [default: false]")
+  var requireSignature: Bool?
+  @Option(
+    parsing: .upToNextOption,
+    help: "Public keys whose signatures are trusted, as `roost key show` prints them, or files of them.")
+  var trustedKeys: [String] = []
+  @Option(
+    parsing: .upToNextOption, help: "What modules may use unless it is set for one. [default: log tensor]")
+  var moduleGrants: [String] = []
+
   /// Flags first, then the file, then the defaults.
   func configuration(_ file: ConfigurationFile) throws(RoostError) -> NodeConfiguration {
     var node = NodeConfiguration(dataPath: data ?? file.text("serve.data") ?? "./roost-data")
@@ -97,8 +109,25 @@ struct ServeOptions: ParsableArguments {
     guard node.wasm.filterDeadlineMs > 0, node.wasm.embedDeadlineMs > 0 else {
       throw RoostError(.invalidArgument, "deadlines must be positive", at: "serve.filter-deadline-ms")
     }
+    try setModules(&node, file)
     try node.validate()
     return node
+  }
+
+  private func setModules(
+    _ node: inout NodeConfiguration, _ file: ConfigurationFile
+  ) throws(RoostError) {
+    node.signatures.isRequired = requireSignature ?? file.flag("serve.require-signature") ?? false
+    let keys = trustedKeys.isEmpty ? file.texts("serve.trusted-keys") ?? [] : trustedKeys
+    for text in keys {
+      // A file of `roost key generate`, or the key itself.
+      let content = text.hasPrefix("ed25519:") ? nil : FileManager.default.contents(atPath: text)
+      let key = content.map { String(decoding: $0, as: UTF8.self).filter { !$0.isWhitespace } } ?? text
+      node.signatures.trustedKeys.append(try PublicKey(text: key, at: "serve.trusted-keys"))
+    }
+    if let names = moduleGrants.isEmpty ? file.texts("serve.module-grants") : moduleGrants {
+      node.moduleGrants = try WasmCapabilities(names: names)
+    }
   }
 
   func level(_ file: ConfigurationFile) throws(RoostError) -> Logger.Level {

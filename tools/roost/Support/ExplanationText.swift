@@ -1,11 +1,10 @@
 // What `roost search --explain` shows.
 
 import Core
-import Wire
 
 enum ExplanationText {
-  /// One line for each memtable and segment, and the modules that took part.
-  static func table(_ explanation: SearchExplanation, _ modules: [ModuleVersion]) -> String {
+  /// One line for each memtable and segment.
+  static func table(_ explanation: SearchExplanation) -> String {
     var table = Table(
       ("source", .left), ("rows", .right), ("passing", .right), ("known by", .left), ("method", .left),
       ("scan/walk est.", .right), ("compared", .right), ("expanded", .right), ("reads", .right),
@@ -20,9 +19,7 @@ enum ExplanationText {
         Figures.count(source.rowsCompared), Figures.count(source.nodesExpanded),
         Figures.count(source.pagesRead), Figures.count(source.micros))
     }
-    var text = "\n\n" + table.text(width: Console.columns) + "\nin the engine: \(explanation.micros) µs"
-    for module in modules { text += "\nmodule \(module.name) \(module.sha256.prefix(12))" }
-    return text
+    return "\n\n" + table.text(width: Console.columns) + "\nin the engine: \(explanation.micros) µs"
   }
 
   static func json(_ explanation: SearchExplanation) -> JSON {

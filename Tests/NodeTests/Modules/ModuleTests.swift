@@ -7,136 +7,18 @@ import Wire
 
 @testable import Node
 
-private enum Guests {
-  private static func module(_ functions: String, memoryPages: Int = 16) throws -> [UInt8] {
-    try WatText.assemble(
-      """
-      (module
-        (memory (export "memory") \(memoryPages))
-        (func (export "roost_abi") (result i32) (i32.const 1))
-        (func (export "roost_buffer") (param i32) (result i32) (i32.const 65536))
-        \(functions))
-      """)
-  }
-
-  /// Passes every second candidate of a batch, starting with the first.
-  static func everySecond() throws -> [UInt8] {
-    try module(
-      """
-      (func (export "roost_filter") (param $in i32) (param $n i32) (param $out i32) (result i32)
-        (local $i i32)
-        (block $done (loop $next
-          (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
-          (i32.store8 (i32.add (local.get $out) (local.get $i)) (i32.and (i32.add (local.get $i) (i32.const 1)) (i32.const 1)))
-          (local.set $i (i32.add (local.get $i) (i32.const 1)))
-          (br $next)))
-        (local.get $n))
-      """)
-  }
-
-  static func constantFilter(_ verdict: Int) throws -> [UInt8] {
-    try module(
-      """
-      (func (export "roost_filter") (param $in i32) (param $n i32) (param $out i32) (result i32)
-        (memory.fill (local.get $out) (i32.const \(verdict)) (local.get $n))
-        (local.get $n))
-      """)
-  }
-
-  static func trapping() throws -> [UInt8] {
-    try module(
-      """
-      (func (export "roost_filter") (param $in i32) (param $n i32) (param $out i32) (result i32) (unreachable))
-      """)
-  }
-
-  /// The score is the distance, so that the farthest of the candidates comes first.
-  static func farthest() throws -> [UInt8] {
-    try module(
-      """
-      (func (export "roost_score") (param $in i32) (param $n i32) (param $out i32) (result i32)
-        (memory.copy (local.get $out)
-          (i32.and (i32.add
-            (i32.add (local.get $in) (i32.load (i32.add (local.get $in) (i32.shl (local.get $n) (i32.const 2)))))
-            (i32.const 15)) (i32.const -16))
-          (i32.shl (local.get $n) (i32.const 2)))
-        (local.get $n))
-      """)
-  }
-
-  /// Sets "seen" to true; refuses an empty payload.
-  static func marking() throws -> [UInt8] {
-    try module(
-      """
-      (data (i32.const 2048) "\\01\\04seen\\02") (data (i32.const 2064) "it is empty")
-      (func (export "roost_transform") (param $in i32) (param $n i32) (param $out i32) (result i32)
-        (local $i i32) (local $at i32)
-        (loop $next
-          (local.set $at (i32.add (local.get $in) (i32.shl (local.get $i) (i32.const 2))))
-          (if (i32.eq (i32.sub (i32.load offset=4 (local.get $at)) (i32.load (local.get $at))) (i32.const 1))
-            (then
-              (i32.store (local.get $out) (i32.const 1))
-              (i32.store offset=4 (local.get $out) (i32.const 2064))
-              (i32.store offset=8 (local.get $out) (i32.const 11)))
-            (else
-              (i32.store (local.get $out) (i32.const 0))
-              (i32.store offset=4 (local.get $out) (i32.const 2048))
-              (i32.store offset=8 (local.get $out) (i32.const 7))))
-          (local.set $out (i32.add (local.get $out) (i32.const 12)))
-          (local.set $i (i32.add (local.get $i) (i32.const 1)))
-          (br_if $next (i32.lt_u (local.get $i) (local.get $n))))
-        (local.get $n))
-      """)
-  }
-
-  /// Embeds bytes: the vector is (how many there are).
-  static func sizes() throws -> [UInt8] {
-    try module(
-      """
-      (func (export "roost_dimension") (result i32) (i32.const 1))
-      (func (export "roost_embed_bytes") (param $in i32) (param $n i32) (param $out i32) (result i32)
-        (local $i i32)
-        (block $done (loop $next
-          (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
-          (f32.store (i32.add (local.get $out) (i32.shl (local.get $i) (i32.const 2)))
-            (f32.convert_i32_u (i32.sub
-              (i32.load offset=4 (i32.add (local.get $in) (i32.shl (local.get $i) (i32.const 2))))
-              (i32.load (i32.add (local.get $in) (i32.shl (local.get $i) (i32.const 2)))))))
-          (local.set $i (i32.add (local.get $i) (i32.const 1)))
-          (br $next)))
-        (local.get $n))
-      """, memoryPages: 160)
-  }
-
-  /// Every vector is (factor, 0, …).
-  static func embedder(dimension: Int, factor: Float) throws -> [UInt8] {
-    try module(
-      """
-      (func (export "roost_dimension") (result i32) (i32.const \(dimension)))
-      (func (export "roost_embed") (param $in i32) (param $n i32) (param $out i32) (result i32)
-        (local $i i32)
-        (memory.fill (local.get $out) (i32.const 0) (i32.mul (local.get $n) (i32.const \(dimension * 4))))
-        (block $done (loop $next
-          (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
-          (f32.store (i32.add (local.get $out) (i32.mul (local.get $i) (i32.const \(dimension * 4)))) (f32.const \(factor)))
-          (local.set $i (i32.add (local.get $i) (i32.const 1)))
-          (br $next)))
-        (local.get $n))
-      """)
-  }
-}
-
 @Suite struct ModuleTests {
   @Test func digestsAreThoseOfTheStandard() {
     // FIPS 180-4 examples.
-    #expect(sha256Text([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    #expect(Digest(of: []).text == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
     #expect(
-      sha256Text(Array("abc".utf8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+      Digest(of: Array("abc".utf8)).text == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
     #expect(
-      sha256Text(Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8))
+      Digest(of: Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8)).text
         == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
     #expect(
-      sha256Text([UInt8](repeating: UInt8(ascii: "a"), count: 1_000_000))
+      Digest(of: [UInt8](repeating: UInt8(ascii: "a"), count: 1_000_000)).text
         == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
   }
 
@@ -152,20 +34,22 @@ private enum Guests {
     let query = SearchQuery(target: .vector(vector(0, 0)), k: 3, module: ModuleCall(module: "gate"))
     var answer = try await client.search([query], in: "c")
     #expect(answer.hits == [[]])
-    #expect(answer.modules == [ModuleVersion(name: "gate", sha256: none.sha256)])
+    #expect(answer.modules == [ModuleVersion(name: "gate", version: 1, sha256: none.sha256)])
     // A new version under the same name serves the next query.
     let all = try await client.publishModule("gate", bytes: Guests.constantFilter(1))
     #expect(all.sha256 != none.sha256)
     answer = try await client.search([query, query], in: "c")
     #expect(answer.hits.map(\.count) == [3, 3])
-    #expect(answer.modules == [ModuleVersion(name: "gate", sha256: all.sha256)])
+    #expect(answer.modules == [ModuleVersion(name: "gate", version: 2, sha256: all.sha256)])
     // Publishing the same bytes again changes nothing.
     #expect(try await client.publishModule("gate", bytes: Guests.constantFilter(1)) == all)
-    #expect(try await client.listModules() == [all])
+    let listed = try await client.listModules()
+    #expect(listed.map(\.versions) == [[none, all]])
+    #expect(listed.map(\.current) == [2])
     try await test.stop()
 
     let again = try await TestNode(in: test.folder)
-    #expect(try await again.client.listModules() == [all])
+    #expect(try await again.client.listModules() == listed)
     #expect(try await again.client.search([query], in: "c").hits[0].count == 3)
     try await again.stopAndRemove()
   }
@@ -357,11 +241,16 @@ private enum Guests {
     fputc(0x7f, file)
     fclose(file)
     let again = try await TestNode(in: test.folder)
+    // Found at the start, not when somebody needs it; and nothing of it is compiled.
+    let status = try await again.client.inspectModule("gate")
+    #expect(status.versions[0].failure?.contains("module 'gate', version 1") == true, "\(status)")
     let query = SearchQuery(target: .vector(vector(0, 0)), k: 1, module: ModuleCall(module: "gate"))
-    #expect(await failure { _ = try await again.client.search(query, in: "c") }?.kind == .corrupted)
+    let error = await failure { _ = try await again.client.search(query, in: "c") }
+    #expect(error?.kind == .corrupted)
+    #expect(error?.message.contains("module 'gate', version 1") == true)
+    #expect(error?.remedy == "publish the module again")
     // Publishing it again mends it.
-    _ = try await again.client.publishModule("gate", bytes: Guests.constantFilter(0))
-    _ = try await again.client.publishModule("gate", bytes: Guests.constantFilter(1))
+    #expect(try await again.client.publishModule("gate", bytes: Guests.constantFilter(1)).version == 1)
     #expect(try await again.client.search(query, in: "c").count == 1)
     try await again.stopAndRemove()
   }
