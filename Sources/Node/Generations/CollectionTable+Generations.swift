@@ -21,8 +21,11 @@ extension CollectionTable {
   func createShadow(of hosted: HostedCollection, _ next: Generation) async throws(RoostError) -> Collection {
     let folder = folder(of: next, hosted.name)
     if try await runtime.files.exists(folder) { try await Collection.destroy(folder, files: runtime.files) }
+    var options = hosted.collection.options
+    // What is copied may be older than a delete that has come by another way already.
+    options.tombstones = .upTo { .zero }
     let collection = try await Collection.create(
-      folder, schema: hosted.collection.schema, options: hosted.collection.options, runtime: runtime)
+      folder, schema: hosted.collection.schema, options: options, runtime: runtime)
     if let embedder = next.embedder {
       do throws(RoostError) { try await EmbedderFile.write(embedder, in: folder, files: runtime.files) } catch
       {

@@ -20,7 +20,8 @@ package struct VersionedChange: Sendable {
 
 extension Collection {
   /// Makes changes that have their versions. What is not newer than what is known of its record changes nothing, so
-  /// changes may come in any order and more than once. All or nothing becomes durable and visible.
+  /// changes may come in any order and more than once, provided that the collection keeps its tombstones
+  /// (`StorageOptions.tombstones`). All or nothing becomes durable and visible.
   ///
   /// Throws what `put` throws; version zero is no version.
   package func merge(_ changes: [VersionedChange]) async throws(RoostError) {

@@ -32,16 +32,19 @@ import Testing
       order.removeFirst(count)
     }
     let (all, ids) = (batches, Array(newest.keys))
+    var options = CrashWorld.options
+    options.tombstones = .upTo { .zero }
+    let keeping = options
     let found = try world.executor.run { () async throws -> [Record?] in
       let collection = try await Collection.create(
-        CrashWorld.path, schema: CrashWorld.schema, options: CrashWorld.options, runtime: world.runtime)
+        CrashWorld.path, schema: CrashWorld.schema, options: keeping, runtime: world.runtime)
       for (index, batch) in all.enumerated() {
         try await collection.merge(batch)
         if index == all.count / 2 { try await collection.flush() }
       }
       try await collection.close()
       let again = try await Collection.open(
-        CrashWorld.path, options: CrashWorld.options, runtime: world.runtime)
+        CrashWorld.path, options: keeping, runtime: world.runtime)
       let records = try await again.get(ids)
       // What is written now is newer than all of it.
       let version = try await again.put([PutRecord(id: ids[0], vector: Vector([1, 2, 3, 4] as [Float]))])[0]

@@ -182,7 +182,7 @@ import Wasm
       (signal(Array(repeating: 0, count: 100), rate: .infinity, isShort: false), "sample rate"),
     ]
     for (input, words) in bad {
-      expectFailure(.moduleFailed, words) { () throws(RoostError) in
+      expectFailure(.invalidArgument, words) { () throws(RoostError) in
         _ = try module.embed([.bytes(input)], deadlineMs: 1_000)
       }
     }
