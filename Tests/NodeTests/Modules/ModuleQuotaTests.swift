@@ -74,7 +74,7 @@ import Wire
     try await client.put(
       (0..<10).map { PutRecord(id: .number(UInt64($0)), vector: vector(Float($0), 0)) }, into: "c")
     try await client.publishModule("modest", bytes: Guests.constantFilter(1))
-    try await client.publishModule("greedy", bytes: Guests.busyFilter(rounds: 20_000_000))
+    try await client.publishModule("greedy", bytes: Guests.busyFilter(rounds: 200_000))
     try await client.changeModule("greedy", .quota(ModuleQuota(calls: 0, cpuPercent: 1)))
     // One that does not try again by itself, so that refusals can be counted.
     var impatience = ClientConfiguration()
@@ -103,7 +103,12 @@ import Wire
       return
     }
     #expect(metrics["refused_cpu"] == .int(Int64(refused)))
-    #expect(figures["calls"] == .int(Int64(granted)) && figures["items"] == .int(Int64(granted * 10)))
+    // A search may be refused between two of its calls.
+    guard case .int(let calls)? = figures["calls"], case .int(let items)? = figures["items"] else {
+      Issue.record("no figures: \(metrics)")
+      return
+    }
+    #expect(calls >= granted && items >= granted * 10)
     // Its share of two or more cores, the burst, and the last call that had begun (at most its deadline).
     let share = 0.01 * Double(test.runtime.executors.count)
     #expect(Double(spent) <= share * (elapsed + 100e6) * 1.2 + 1_000e6)
