@@ -37,8 +37,8 @@ public func roostTransform(
       }
     } catch {
       answer[0] = 1
-      answer[1] = UInt32(UInt(bitPattern: error.message.utf8Start))
-      answer[2] = UInt32(error.message.utf8CodeUnitCount)
+      answer[1] = UInt32(UInt(bitPattern: error.message.start))
+      answer[2] = UInt32(error.message.count)
     }
   }
   return count
