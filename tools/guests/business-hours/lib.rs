@@ -29,7 +29,7 @@ impl Filter for BusinessHours {
 
     fn passes(&self, candidate: &Candidate) -> bool {
         let offset = match candidate.get("utc_offset") {
-            Some(Value::Int(minutes)) if minutes.abs() <= DAY => minutes,
+            Some(Value::Int(minutes)) if (-DAY..=DAY).contains(&minutes) => minutes,
             _ => 0,
         };
         let minute = (self.now + offset + FIRST_DAY * DAY).rem_euclid(WEEK);
