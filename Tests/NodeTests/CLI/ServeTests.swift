@@ -140,7 +140,8 @@ import Wasm
     #expect(hits.compactMap { $0["id"]?.text } == ["9", "8"], "\(parameters.out) \(parameters.error)")
     #expect(try parameters.json()["modules"]?.text.contains(#""version":1"#) == true)
     let people = try await node.roost(
-      "search", "pts", "--vector", "[1,1]", "--module", "below@1", "--param", "field=size", "--param", "max=9")
+      "search", "pts", "--vector", "[1,1]", "--module", "below@1", "--param", "field=size",
+      "--param", "max=9")
     #expect(people.out.contains("served by below version 1 ("), "\(people.out) \(people.error)")
   }
 
