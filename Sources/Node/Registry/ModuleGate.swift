@@ -46,9 +46,11 @@ final class ModuleGate: Sendable {
   }
 }
 
-/// The modules that one request uses: counted in one by one, counted out together.
+/// The modules that one request uses: counted in one by one, counted out together. What it got for a selector once
+/// it gets again, so that all its queries are served by one version.
 final class ModuleUse {
   private var gates: [ModuleGate] = []
+  private var chosen: [(selector: ModuleSelector, version: ModuleVersion, module: WasmModule)] = []
 
   deinit { for gate in gates { gate.leave() } }
 
@@ -57,6 +59,14 @@ final class ModuleUse {
     guard !gates.contains(where: { $0 === gate }) else { return }
     try gate.enter()
     gates.append(gate)
+  }
+
+  func choice(_ selector: ModuleSelector) -> (version: ModuleVersion, module: WasmModule)? {
+    chosen.first { $0.selector == selector }.map { ($0.version, $0.module) }
+  }
+
+  func keep(_ version: ModuleVersion, _ module: WasmModule, for selector: ModuleSelector) {
+    chosen.append((selector, version, module))
   }
 }
 

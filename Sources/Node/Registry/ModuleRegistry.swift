@@ -104,12 +104,13 @@ final class ModuleRegistry: Sendable {
   func use(
     _ selector: ModuleSelector, share: Int = 99, by use: ModuleUse? = nil
   ) async throws(RoostError) -> (version: ModuleVersion, module: WasmModule) {
+    if let choice = use?.choice(selector) { return choice }
     while true {
       let live = try find(selector, share: share)
       try use?.enter(live.gate)
-      if let module = live.ready { return (live.version, module) }
       do throws(RoostError) {
         let module = try await live.module { () async throws(RoostError) in try await self.load(live) }
+        use?.keep(live.version, module, for: selector)
         return (live.version, module)
       } catch {
         // Another version may have taken its place in between, and its file be gone; then that one serves.
