@@ -23,7 +23,7 @@ extension MappedNodes {
     precondition(k > 0 && passing.count * 64 >= rowCount)
     results.removeAll(keepingCapacity: true)
     guard let bits = passing.baseAddress else { return SearchWork() }
-    let reach = WalkReach(k: k, effort: effort, metric: layout.shape.metric)
+    let reach = WalkReach(k: k, effort: effort, metric: layout.shape.metric, rows: rowCount)
     scratch.accepted.reserve(reach.width)
     scratch.backKeys.reserve(Self.acceptedAtOnce)
     var accepted = Beam(keys: scratch.accepted.base, capacity: reach.width)

@@ -90,7 +90,7 @@ extension MappedNodes {
     acceptor: inout A, scratch: GraphScratch, results: inout [Candidate]
   ) throws(RoostError) {
     precondition(k > 0)
-    let reach = WalkReach(k: k, effort: effort, metric: layout.shape.metric)
+    let reach = WalkReach(k: k, effort: effort, metric: layout.shape.metric, rows: rowCount)
     let width = reach.width
     // The kernels write a register beyond what they keep.
     scratch.reserveBatch(max(neighboursMax, 64) + 16)

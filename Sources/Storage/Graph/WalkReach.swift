@@ -10,6 +10,9 @@ struct WalkReach: Sendable, Equatable {
   /// Of a search of the ten nearest with `effortMeasured`: it finds as many of them as a beam of that width.
   private static let slackMeasured: Float = 0.15
   private static let effortMeasured = 64
+  /// Fewer rows are walked by the beam alone: there is little to save, and estimates between rows of very different
+  /// lengths err by more than the slack.
+  private static let rowsMin = 4_096
 
   let k: Int
   /// Candidates kept at most, so that a query without near rows ends, too.
@@ -17,14 +20,15 @@ struct WalkReach: Sendable, Equatable {
   /// Infinite for distances that are no ratios.
   let slack: Float
 
-  init(k: Int, effort: Int, metric: Metric) {
+  init(k: Int, effort: Int, metric: Metric, rows: Int = .max) {
     precondition(k > 0)
     self.k = k
     let effort = max(k, effort)
     switch metric {
     case .l2, .cosine:
       width = effort + min(effort / 2, 4 * k)
-      slack = 1 + Self.slackMeasured * (10 * Float(effort) / Float(Self.effortMeasured * k)).squareRoot()
+      let measured = Self.slackMeasured * (10 * Float(effort) / Float(Self.effortMeasured * k)).squareRoot()
+      slack = rows < Self.rowsMin ? .infinity : 1 + measured
     case .innerProduct, .hamming:
       width = effort
       slack = .infinity
