@@ -11,40 +11,15 @@ package enum SmallFile {
   ) async throws(RoostError) {
     let body = ([title] + lines).map { $0 + "\n" }.joined()
     let text = body + "crc32c \(hex(crc32c(Array(body.utf8))))\n"
-    let buffer = IOBuffer(Array(text.utf8))
-    let temporary = path + ".tmp"
-    let file = try await files.open(temporary, [.write, .create, .truncate])
-    do throws(RoostError) {
-      try await file.write(buffer, range: 0..<buffer.count, at: 0)
-      try await file.sync()
-    } catch {
-      await file.close()
-      throw error
-    }
-    await file.close()
-    try await files.rename(temporary, to: path)
-    try await files.syncDirectory(directory)
+    try await FileBytes.replace(path, with: Array(text.utf8), in: directory, files: files)
   }
 
   /// The lines after the title.
   package static func read(_ path: String, title: String, files: any FileSystem) async throws(RoostError)
     -> [String]
   {
-    let file = try await files.open(path, [.read])
-    let buffer: IOBuffer
-    do throws(RoostError) {
-      let size = try await file.size()
-      guard size <= bytesMax else { throw .corrupted("the file is too large", file: path, offset: 0) }
-      buffer = IOBuffer(count: Int(size))
-      let count = try await file.read(into: buffer, range: 0..<buffer.count, at: 0)
-      guard count == buffer.count else {
-        throw .corrupted("the file is cut short", file: path, offset: UInt64(count))
-      }
-    } catch {
-      await file.close()
-      throw error
-    }
-    await file.close()
+    let buffer = try await FileBytes.buffer(path, atMost: bytesMax, files: files)
+    defer { withExtendedLifetime(buffer) {} }
     return try parse(buffer.bytes, path: path, title: title)
   }
 
