@@ -16,23 +16,14 @@ public final class SeededExecutor: TaskExecutor {
     case fifo
   }
 
-  private struct Timer {
-    var nanos: UInt64
-    /// Ties are broken by age.
-    var number: UInt64
-    var body: @Sendable () -> Void
-  }
-
   private struct State {
     var ready: [UnownedJob] = []
     /// Of a first-come queue: jobs before this have run.
     var taken = 0
     var random: SplitMix64
     var nowNanos: UInt64 = 0
-    /// A binary heap, the earliest first.
-    var timers: [Timer] = []
+    var timers = EventQueue<@Sendable () -> Void>()
     var cancelledTimers: Set<UInt64> = []
-    var timerCount: UInt64 = 0
     var jobCount = 0
     var strayJobs = 0
     var driver: pthread_t?
@@ -141,10 +132,7 @@ public final class SeededExecutor: TaskExecutor {
   public func schedule(afterNanos nanos: UInt64, _ body: @escaping @Sendable () -> Void) -> UInt64 {
     state.withLock { state in
       let (sum, overflow) = state.nowNanos.addingReportingOverflow(nanos)
-      state.timerCount += 1
-      let number = state.timerCount
-      push(Timer(nanos: overflow ? .max : sum, number: number, body: body), &state.timers)
-      return number
+      return state.timers.add(body, atNanos: overflow ? .max : sum)
     }
   }
 
@@ -154,44 +142,12 @@ public final class SeededExecutor: TaskExecutor {
   /// The earliest timer; time jumps to it.
   private func nextTimer() -> (@Sendable () -> Void)? {
     state.withLock { state in
-      while let timer = pop(&state.timers) {
+      while let timer = state.timers.pop() {
         if state.cancelledTimers.remove(timer.number) != nil { continue }
         state.nowNanos = max(state.nowNanos, timer.nanos)
-        return timer.body
+        return timer.event
       }
       return nil
-    }
-  }
-
-  private static func isEarlier(_ left: Timer, _ right: Timer) -> Bool {
-    (left.nanos, left.number) < (right.nanos, right.number)
-  }
-
-  private func push(_ timer: Timer, _ heap: inout [Timer]) {
-    heap.append(timer)
-    var index = heap.count - 1
-    while index > 0 {
-      let parent = (index - 1) / 2
-      guard SeededExecutor.isEarlier(heap[index], heap[parent]) else { return }
-      heap.swapAt(index, parent)
-      index = parent
-    }
-  }
-
-  private func pop(_ heap: inout [Timer]) -> Timer? {
-    guard !heap.isEmpty else { return nil }
-    heap.swapAt(0, heap.count - 1)
-    let first = heap.removeLast()
-    var index = 0
-    while true {
-      var least = index
-      for child in [2 * index + 1, 2 * index + 2]
-      where child < heap.count && SeededExecutor.isEarlier(heap[child], heap[least]) {
-        least = child
-      }
-      guard least != index else { return first }
-      heap.swapAt(index, least)
-      index = least
     }
   }
 }

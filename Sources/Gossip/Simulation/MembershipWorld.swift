@@ -123,7 +123,7 @@ package struct MembershipWorld {
 
   package mutating func run(forNanos nanos: UInt64) {
     let end = nowNanos + nanos
-    while let next = queue.nextNanos, next <= end, let (time, event) = queue.pop() {
+    while let next = queue.nextNanos, next <= end, let (time, _, event) = queue.pop() {
       nowNanos = max(nowNanos, time)
       eventCount += 1
       perform(event)
@@ -146,7 +146,8 @@ package struct MembershipWorld {
     case .wake(let node, let life):
       guard nodes[node].life == life, nodes[node].machine != nil else { return }
       if nodes[node].stuckUntilNanos > nowNanos {
-        return queue.add(event, atNanos: nodes[node].stuckUntilNanos)
+        queue.add(event, atNanos: nodes[node].stuckUntilNanos)
+        return
       }
       guard nodes[node].wakeNanos <= nowNanos else { return }
       nodes[node].wakeNanos = .max
@@ -154,7 +155,8 @@ package struct MembershipWorld {
     case .datagram(let bytes, let source, let node), .stream(let bytes, let source, let node):
       guard nodes[node].machine != nil else { return }
       if nodes[node].stuckUntilNanos > nowNanos {
-        return queue.add(event, atNanos: nodes[node].stuckUntilNanos)
+        queue.add(event, atNanos: nodes[node].stuckUntilNanos)
+        return
       }
       let effects: [MembershipEffect]
       do throws(RoostError) {

@@ -10,7 +10,9 @@ package struct EventQueue<Event> {
   package var count: Int { heap.count }
   package var nextNanos: UInt64? { heap.first?.nanos }
 
-  package mutating func add(_ event: Event, atNanos nanos: UInt64) {
+  /// Returns the event's number, by which it is told from others when it comes.
+  @discardableResult
+  package mutating func add(_ event: Event, atNanos nanos: UInt64) -> UInt64 {
     number += 1
     heap.append((nanos, number, event))
     var index = heap.count - 1
@@ -18,9 +20,10 @@ package struct EventQueue<Event> {
       heap.swapAt(index, (index - 1) / 2)
       index = (index - 1) / 2
     }
+    return number
   }
 
-  package mutating func pop() -> (nanos: UInt64, event: Event)? {
+  package mutating func pop() -> (nanos: UInt64, number: UInt64, event: Event)? {
     guard !heap.isEmpty else { return nil }
     heap.swapAt(0, heap.count - 1)
     let first = heap.removeLast()
@@ -30,7 +33,7 @@ package struct EventQueue<Event> {
       for child in [2 * index + 1, 2 * index + 2] where child < heap.count && isEarlier(child, least) {
         least = child
       }
-      guard least != index else { return (first.nanos, first.event) }
+      guard least != index else { return first }
       heap.swapAt(index, least)
       index = least
     }
