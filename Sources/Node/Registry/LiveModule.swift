@@ -42,7 +42,7 @@ final class LiveModule: Sendable {
   var failure: RoostError? { state.withLock { $0.failure } }
 
   /// The compiled module, if it has been needed before.
-  var ready: WasmModule? { state.withLock { $0.compiled } }
+  private var ready: WasmModule? { state.withLock { $0.compiled } }
 
   /// The compiled module; `load` makes it the first time. One that was damaged or refused stays so.
   func module(

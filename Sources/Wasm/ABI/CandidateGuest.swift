@@ -43,16 +43,30 @@ final class CandidateGuest: Sendable {
     return instance
   }
 
-  /// An instance for one call of a batch; to be given back.
-  func take() throws(RoostError) -> WasmInstance {
+  /// Hands candidates to an instance, which has been told what is searched near, in as many calls as they need.
+  /// - Parameter body: makes one call: the instance, its candidates, their payloads' bytes, and which they are.
+  func forEachCall(
+    _ items: Items, target: [Float],
+    _ body: (WasmInstance, Items, Int, Range<Int>) throws(RoostError) -> Void
+  ) throws(RoostError) {
+    let instance = try take()
+    defer { pool.give(instance) }
+    try introduce(instance, target: target)
+    var start = 0
+    while start < items.payloads.count {
+      let (end, bytes) = batchEnd(items, from: start)
+      try body(instance, items.slice(start..<end), bytes, start..<end)
+      start = end
+    }
+  }
+
+  private func take() throws(RoostError) -> WasmInstance {
     if let idle = pool.take(of: code) { return idle }
     return try CandidateGuest.start(code, parameters, context)
   }
 
-  func give(_ instance: WasmInstance) { pool.give(instance) }
-
   /// Tells an instance what is searched near, once.
-  func introduce(_ instance: WasmInstance, target: [Float]) throws(RoostError) {
+  private func introduce(_ instance: WasmInstance, target: [Float]) throws(RoostError) {
     guard !instance.knowsQuery else { return }
     try instance.introduce(target: target, dimension: vector.map { context.fields[$0].dimension } ?? 0)
   }
@@ -74,7 +88,7 @@ final class CandidateGuest: Sendable {
   }
 
   /// The end of the next call's candidates, and the bytes that their payloads take at most.
-  func batchEnd(_ items: Items, from start: Int) -> (end: Int, bytes: Int) {
+  private func batchEnd(_ items: Items, from start: Int) -> (end: Int, bytes: Int) {
     let limits = code.engine.limits
     let extra = vector.map { context.fields[$0].dimension * MemoryLayout<Float>.size } ?? 0
     let last = min(items.payloads.count, start + limits.filterBatchMax)

@@ -16,19 +16,12 @@ final class WasmFilter: CandidateFilter {
     _ batch: CandidateBatch, verdicts: UnsafeMutableBufferPointer<Bool>
   ) throws(RoostError) {
     precondition(batch.count == verdicts.count)
-    let instance = try guest.take()
-    defer { guest.give(instance) }
-    try guest.introduce(instance, target: [])
     let items = CandidateGuest.Items(
       payloads: batch.payloads, vectors: batch.vectors,
       distances: UnsafeBufferPointer(start: nil, count: 0))
-    var start = 0
-    while start < batch.count {
-      let (end, bytes) = guest.batchEnd(items, from: start)
+    try guest.forEachCall(items, target: []) { (instance, items, bytes, range) throws(RoostError) in
       try run(
-        instance, items.slice(start..<end), payloadBytes: bytes,
-        UnsafeMutableBufferPointer(rebasing: verdicts[start..<end]))
-      start = end
+        instance, items, payloadBytes: bytes, UnsafeMutableBufferPointer(rebasing: verdicts[range]))
     }
   }
 

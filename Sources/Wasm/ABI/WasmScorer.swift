@@ -16,18 +16,11 @@ final class WasmScorer: CandidateScorer {
     _ batch: ScoreBatch, scores: UnsafeMutableBufferPointer<Float>
   ) throws(RoostError) {
     precondition(batch.count == scores.count)
-    let instance = try guest.take()
-    defer { guest.give(instance) }
-    try guest.introduce(instance, target: batch.target)
     let items = CandidateGuest.Items(
       payloads: batch.payloads, vectors: batch.vectors, distances: batch.distances)
-    var start = 0
-    while start < batch.count {
-      let (end, bytes) = guest.batchEnd(items, from: start)
+    try guest.forEachCall(items, target: batch.target) { (instance, items, bytes, range) throws(RoostError) in
       try run(
-        instance, items.slice(start..<end), payloadBytes: bytes,
-        UnsafeMutableBufferPointer(rebasing: scores[start..<end]))
-      start = end
+        instance, items, payloadBytes: bytes, UnsafeMutableBufferPointer(rebasing: scores[range]))
     }
   }
 

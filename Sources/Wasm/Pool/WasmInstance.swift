@@ -233,9 +233,7 @@ final class WasmInstance: @unchecked Sendable {
     guard status >= 0 else {
       // Not every file is an image: the input may be to blame.
       if asBytes {
-        throw RoostError(
-          .invalidArgument, "module '\(code.name)' refused the input: \(try message(status: status))",
-          at: "module \(code.name)")
+        throw try refusal(of: "the input", status)
       }
       throw code.failure("failed in \(name): \(try message(status: status))")
     }
@@ -246,6 +244,12 @@ final class WasmInstance: @unchecked Sendable {
       throw code.failure("shrank its memory")
     }
     return bytes
+  }
+
+  private func refusal(of what: String, _ status: Int32) throws(RoostError) -> RoostError {
+    RoostError(
+      .invalidArgument, "module '\(code.name)' refused \(what): \(try message(status: status))",
+      at: "module \(code.name)")
   }
 
   // MARK: Questions
@@ -266,9 +270,7 @@ final class WasmInstance: @unchecked Sendable {
     try call(GuestABI.configure, deadlineMs: code.engine.limits.setupDeadlineMs)
     let status = slots[0].i32
     guard status >= 0 else {
-      throw RoostError(
-        .invalidArgument, "module '\(code.name)' refused its parameters: \(try message(status: status))",
-        at: "module \(code.name)")
+      throw try refusal(of: "its parameters", status)
     }
   }
 
@@ -283,9 +285,7 @@ final class WasmInstance: @unchecked Sendable {
     try call(GuestABI.query, deadlineMs: code.engine.limits.setupDeadlineMs)
     let status = slots[0].i32
     guard status >= 0 else {
-      throw RoostError(
-        .invalidArgument, "module '\(code.name)' refused the query: \(try message(status: status))",
-        at: "module \(code.name)")
+      throw try refusal(of: "the query", status)
     }
     knowsQuery = true
   }
