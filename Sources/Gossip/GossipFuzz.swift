@@ -75,6 +75,17 @@ package enum GossipFuzz {
     precondition(packet.encoded == bytes, "a packet does not survive encoding")
   }
 
+  /// The pieces of an input, each after its length (u16); the last may be cut short.
+  private static func parts(_ bytes: [UInt8]) -> [[UInt8]] {
+    var (rest, parts) = (bytes[...], [[UInt8]]())
+    while rest.count >= 2 {
+      let count = Int(rest.removeFirst()) | Int(rest.removeFirst()) << 8
+      parts.append(Array(rest.prefix(count)))
+      rest = rest.dropFirst(count)
+    }
+    return parts
+  }
+
   /// A machine to which somebody says what they like: the input is packets, each after its length (u16).
   private static func membership(_ bytes: [UInt8]) {
     let address = SocketAddress(host: "me", port: 7041)
@@ -82,12 +93,8 @@ package enum GossipFuzz {
       var machine = try? Membership(
         id: MemberID(1), cluster: 1, info: MemberInfo(name: "me", address: address), seed: 1, nowNanos: 0)
     else { return }
-    var rest = bytes[...]
     var nowNanos: UInt64 = 0
-    while rest.count >= 2 {
-      let count = Int(rest.removeFirst()) | Int(rest.removeFirst()) << 8
-      let one = Array(rest.prefix(count))
-      rest = rest.dropFirst(count)
+    for one in parts(bytes) {
       nowNanos += 700_000_000
       var effects = (try? machine.receive(one, from: address, nowNanos: nowNanos)) ?? []
       effects += machine.tick(nowNanos: nowNanos)
@@ -126,12 +133,8 @@ package enum GossipFuzz {
     {
       effects = begun.effects
     }
-    var rest = bytes[...]
     var nowNanos: UInt64 = 0
-    while rest.count >= 2 {
-      let count = Int(rest.removeFirst()) | Int(rest.removeFirst()) << 8
-      let one = Array(rest.prefix(count))
-      rest = rest.dropFirst(count)
+    for one in parts(bytes) {
       nowNanos += 100_000_000
       if let message = try? ReconcileMessage(decoding: one) {
         effects += sessions.receive(message, from: 1, nowNanos: nowNanos) { _, _, range in
