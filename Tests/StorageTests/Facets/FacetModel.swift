@@ -50,7 +50,7 @@ enum ReferenceOrder {
   }
 }
 
-struct FacetModel {
+struct FacetModel: CollectionModel {
   private(set) var records: [RecordID: Payload] = [:]
 
   mutating func put(_ batch: [PutRecord]) { for record in batch { records[record.id] = record.payload } }

@@ -7,11 +7,11 @@ import Testing
 @testable import Storage
 
 /// A collection and its model, driven by a seed.
-private final class FacetWorld {
+private final class FacetWorld: ChangingWorld {
   let seed: UInt64
   private let folder = TemporaryFolder()
   private let schema = CollectionSchema(dimension: 2)
-  private let options: StorageOptions
+  let options: StorageOptions
   var random: SplitMix64
   var model = FacetModel()
   var collection: Collection
@@ -25,6 +25,8 @@ private final class FacetWorld {
     collection = try await Collection.create(
       folder.path + "/c", schema: schema, options: options, runtime: .system())
   }
+
+  var collectionPath: String { folder.path + "/c" }
 
   func id() -> RecordID {
     let number = random.below(400)
@@ -57,26 +59,9 @@ private final class FacetWorld {
 
   private func tag() -> Value { .string("t\(random.below(random.below(12) + 1))") }
 
-  /// A few random changes.
-  func change() async throws {
-    switch random.below(9) {
-    case 0: try await collection.flush()
-    case 1: try await collection.compact()
-    case 2:
-      try await collection.close()
-      collection = try await Collection.open(folder.path + "/c", options: options, runtime: .system())
-    case 3:
-      let doomed = (0..<random.below(40)).map { _ in id() }
-      _ = try await collection.delete(doomed)
-      model.delete(doomed)
-    default:
-      let batch = (0..<1 + random.below(80)).map { _ in
-        PutRecord(id: id(), vector: random.vector(schema), payload: payload())
-      }
-      _ = try await collection.put(batch)
-      model.put(batch)
-    }
-  }
+  func record() -> PutRecord { PutRecord(id: id(), vector: random.vector(schema), payload: payload()) }
+
+  func change() async throws { try await change(kinds: 9) }
 
   func path() -> FieldPath {
     (["mixed", "n", "tags", "d", "mixed.in", "none"] as [FieldPath])[random.below(6)]

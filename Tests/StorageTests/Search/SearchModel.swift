@@ -5,7 +5,7 @@ import Storage
 import Testing
 
 /// The records that a collection holds, and the slow answers to every form of search.
-struct SearchModel {
+struct SearchModel: CollectionModel {
   let schema: CollectionSchema
   private(set) var records: [RecordID: PutRecord] = [:]
 

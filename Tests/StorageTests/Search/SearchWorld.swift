@@ -6,11 +6,11 @@ import Storage
 import Testing
 
 /// A collection and its model, driven by a seed.
-final class SearchWorld {
+final class SearchWorld: ChangingWorld {
   let schema: CollectionSchema
   let name: String
   private let folder = TemporaryFolder()
-  private let options: StorageOptions
+  let options: StorageOptions
   var random: SplitMix64
   var model: SearchModel
   var collection: Collection
@@ -32,29 +32,16 @@ final class SearchWorld {
     self.ids = ids
   }
 
+  var collectionPath: String { folder.path + "/c" }
+
   func id() -> RecordID {
     let number = random.below(ids)
     return number % 3 == 0 ? .key("k\(number)") : .number(UInt64(number))
   }
 
-  /// A few random changes.
-  func change() async throws {
-    switch random.below(8) {
-    case 0: try await collection.flush()
-    case 1: try await collection.compact()
-    case 2:
-      try await collection.close()
-      collection = try await Collection.open(folder.path + "/c", options: options, runtime: .system())
-    case 3:
-      let doomed = (0..<random.below(40)).map { _ in id() }
-      _ = try await collection.delete(doomed)
-      model.delete(doomed)
-    default:
-      let batch = (0..<1 + random.below(80)).map { _ in random.groupedRecord(id(), schema) }
-      _ = try await collection.put(batch)
-      model.put(batch)
-    }
-  }
+  func record() -> PutRecord { random.groupedRecord(id(), schema) }
+
+  func change() async throws { try await change(kinds: 8) }
 
   func livingID() -> RecordID? {
     let ids = model.records.keys.sorted()
